@@ -1,0 +1,61 @@
+# Wattcast: `make` lists the targets. Needs Python 3.11+ and Java 17+; everything else goes into .venv.
+SHELL := /bin/bash
+PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$each; break; }; done)
+BIN := .venv/bin
+STAMP := .venv/installed
+BUILD_TOOL := $(shell sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml)
+# torch is locked apart: its builds (CUDA, CPU, macOS) share a version but no checksum, and the CUDA build brings these:
+WITH_TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc \
+	nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse \
+	nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint lock clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+install: $(STAMP)  ## put Wattcast, all it needs at locked versions, and its Java jars in place
+	@$(BIN)/wattcast jars
+
+$(STAMP): requirements.lock torch.lock pyproject.toml
+	@[ -n "$(PYTHON)" ] || { echo "Wattcast needs Python 3.11 or newer and there is none on PATH: install one (python.org," \
+		"apt, brew, pyenv) and name it, for example 'make install PYTHON=/path/to/python3.11'." >&2; exit 1; }
+	@$(PYTHON) lib/wattcast/local/preflight.py
+	@echo "Installing into .venv (about 1 GB to download; a few minutes, once)"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { echo "This Python cannot make virtual environments: install its venv module" \
+		"(Debian: apt-get install python3-venv)." >&2; exit 1; }
+	@$(PIP) --require-hashes --no-deps -r requirements.lock
+	@$(PIP) -r torch.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install  ## readings in, forecasts out, on this machine: a real broker, Spark, Delta tables, forecasts from Kafka
+	@$(BIN)/wattcast demo
+
+test: install  ## all tests
+	@$(BIN)/pytest
+
+lint: install  ## style, types, and which module may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: $(STAMP)  ## write the lock files anew (needs uv: https://docs.astral.sh/uv)
+	@{ echo "# Made by 'make lock' with: uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev pyproject.toml"; \
+		echo "# and the build tool of pyproject.toml; without torch and what its CUDA build needs (torch.lock)."; \
+		echo "$(BUILD_TOOL) editables" | tr ' ' '\n' | uv pip compile --quiet --universal --generate-hashes \
+			--python-version 3.11 --extra dev --no-header --no-annotate --no-emit-index-url \
+			$(addprefix --no-emit-package ,$(WITH_TORCH)) pyproject.toml -; } > requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+	@{ echo "# Made by 'make lock'. No checksum: PyPI's build and the CPU build of one version differ. pip takes a CPU build if"; \
+		echo "# PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL names a place that has one."; \
+		sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml; } > torch.lock
+	@$(BIN)/python -m wattcast.local.jars
+
+clean:  ## remove .venv and what tests and tools leave; .wattcast (your data) stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache spark-warehouse metastore_db derby.log
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

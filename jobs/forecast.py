@@ -1,0 +1,55 @@
+"""Forecasts: for each building and origin of the issue window that has none, one is appended to `forecasts`."""
+
+from datetime import UTC, datetime, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming import StreamingQuery
+from wattcast_models.registry import current_predictor
+
+from wattcast.forecasting import Span, live_span, wanted_forecasts
+from wattcast.job import Job, Run, run
+from wattcast.lakehouse import Snapshot
+
+
+def forecast(run: Run) -> list[StreamingQuery]:
+    """Driven by new hours, and in live operation by a heartbeat, since silence asks for forecasts too."""
+    hours = run.lake.stream("hourly_usage").select("building_id")
+    if run.settings.forecasting.clock == "wall":
+        hours = hours.union(run.lake.heartbeat(run.settings.forecasting.heartbeat_seconds))
+    return [run.lake.append_wanted("forecasts", on=hours, wanted=lambda batch, existing: live(run, batch, existing), query="forecast")]
+
+
+def live(run: Run, batch: DataFrame, existing: Snapshot) -> DataFrame | None:
+    """What the issue window lacks; None when the batch holds nothing that asks for it."""
+    return None if batch.isEmpty() else missing(run, existing)
+
+
+def missing(run: Run, existing: Snapshot, span: Span | None = None) -> DataFrame | None:
+    """The forecasts that `span` lacks, by default the issue window; None while there are no hours."""
+    hourly, options = run.lake.snapshot("hourly_usage"), run.settings.forecasting
+    newest_hour, as_of = run.lake.newest(hourly, "hour"), run.lake.newest(hourly, "as_of")
+    if newest_hour is None or as_of is None:
+        return None
+    now = datetime.now(UTC).replace(tzinfo=None) if options.clock == "wall" else as_of
+    clock, max_wait = max(as_of, now, run.close_at or as_of), timedelta(minutes=run.settings.closing.max_wait_minutes)
+    span = span or live_span(newest_hour=newest_hour, clock=clock, max_wait=max_wait, catch_up_hours=options.catch_up_hours)
+    return wanted_forecasts(
+        hourly.frame, span,
+        existing=existing.frame,
+        buildings=run.lake.table("buildings"),
+        weather=run.lake.table("received_weather_forecasts").where("accepted"),
+        predictor=current_predictor(run.settings.model.artifact, models=run.settings.state / "models"),
+        clock=clock, max_wait=max_wait, options=options,
+    )  # fmt: skip
+
+
+def reconcile(run: Run) -> int:
+    """Append what the issue window lacks now."""
+    existing = run.lake.snapshot("forecasts")
+    return run.lake.append("forecasts", missing(run, existing), after=existing)
+
+
+FORECAST = Job("forecast", forecast, reconcile)
+
+if __name__ == "__main__":
+    run(FORECAST)

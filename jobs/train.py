@@ -1,0 +1,105 @@
+"""Train a model on recorded readings and write its artifact."""
+
+import hashlib
+import subprocess
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+
+from wattcast_models import artifact
+from wattcast_models.networks import KINDS, QUANTILES
+from wattcast_models.readings import Building, building_ids, read_buildings
+from wattcast_models.synthetic import synthetic_buildings
+from wattcast_models.training import Trained, TrainingOptions, train
+
+
+def main(
+    data: Annotated[
+        Path, typer.Option(help="Parquet or CSV: timestamp, building_id, energy_usage_kwh, weather if known.")
+    ],
+    buildings_file: Annotated[Path | None, typer.Option(help="CSV: building_id, timezone, country, closures.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the artifact.")] = Path("models/trained"),
+    network: Annotated[str, typer.Option(help=f"{' or '.join(KINDS)}.")] = "mlp",
+    name: Annotated[str, typer.Option(help="Name of the model; default: wattcast-NETWORK.")] = "",
+    model_version: Annotated[str, typer.Option(help="Version; default: from the weights.")] = "",
+    exclude_buildings_of: Annotated[Path | None, typer.Option(help="Leave out the buildings in this file.")] = None,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Stop after this long at the latest.")] = 10.0,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps at most.")] = TrainingOptions.steps,
+    batch_windows: Annotated[int, typer.Option(min=1, help="Windows per step.")] = TrainingOptions.batch_windows,
+    synthetic: Annotated[
+        int, typer.Option(min=0, help="Synthetic buildings of other places and uses beside them.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Same seed, data and steps: same weights.")] = 0,
+    attribution: Annotated[str, typer.Option(help="What the licence of the data asks to be said.")] = "",
+) -> None:
+    """Train one network for all buildings of a file and write model.pt and model_config.json."""
+    try:
+        if network not in KINDS:
+            raise ValueError(f"--network must be {' or '.join(KINDS)}, not {network}.")
+        torch.set_num_threads(1)
+        excluded = building_ids(exclude_buildings_of) if exclude_buildings_of else set()
+        buildings = [
+            building for building in read_buildings(data, buildings_file) if building.building_id not in excluded
+        ]
+        if not buildings:
+            raise ValueError("No building is left to train on.")
+        options = TrainingOptions(network=network, minutes=minutes, steps=steps, batch_windows=batch_windows, seed=seed)
+        trained = train(buildings + synthetic_buildings(synthetic, seed=seed), options)
+        made = describe(trained, options, describe_data(data, buildings))
+        about = {"name": name or f"wattcast-{network}", "version": model_version or made["version"]}
+        more = {"synthetic_buildings": synthetic, "attribution": attribution}
+        config = artifact.save(out, trained.network, made | about | more)
+    except (ValueError, OSError) as error:
+        typer.echo(f"wattcast train: {error}", err=True)
+        raise typer.Exit(2) from error
+    typer.echo(f"{config['name']} {config['version']} is in {out}: {config['metrics']}")
+
+
+def describe(trained: Trained, options: TrainingOptions, data: dict[str, object]) -> dict[str, object]:
+    """The config of the artifact: what the network reads and says, and where it comes from."""
+    weights = hashlib.sha256(artifact.weights_bytes(trained.network)).hexdigest()
+    return {
+        "name": "",
+        "version": weights[:12],
+        "network": {"kind": options.network, "hidden": options.hidden, "summary": options.summary},
+        "inputs": trained.inputs,
+        "quantiles": list(QUANTILES),
+        "context_hours": options.context_hours,
+        "lead_hours": options.lead_hours,
+        "seed": options.seed,
+        "training": asdict(options),
+        "metrics": trained.metrics,
+        **data,
+        "git_commit": git_commit(),
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def describe_data(data: Path, buildings: list[Building]) -> dict[str, object]:
+    """Which file, by content, and which hours of it were trained on."""
+    with data.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    first = min(building.start for building in buildings)
+    last = max(building.start + building.hours - 1 for building in buildings)
+    from_hour, to_hour = (str(np.datetime64(hour, "h").astype("datetime64[s]")) + "Z" for hour in (first, last))
+    hours = sum(int(np.isfinite(building.values[:, 0]).sum()) for building in buildings)
+    about = {"file": data.name, "sha256": digest, "rows": hours, "from": from_hour, "to": to_hour}
+    return {"data": about, "training_building_ids": [building.building_id for building in buildings]}
+
+
+def git_commit() -> str:
+    """The commit of the checkout that this file is in, "unknown" without one."""
+    command = ["git", "-C", str(Path(__file__).resolve().parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,236 @@
+"""Forecasts that should exist, less those that do: from hourly usage, metadata and weather forecasts, by a model or the ladder.
+
+Live issuing, catching up after an outage and backfilling are this one function over different spans of origins.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from wattcast.contexts import HOUR_US, History, Issue, issues
+from wattcast.contracts import Contract
+from wattcast.ladder import Array, Building, Context, Forecast, Predictor, forecast
+from wattcast.settings import ForecastingSettings
+
+LIVE = "live"
+NO_MODEL = "none"
+FORECASTS_AT_ONCE = 1024
+VALUES = ["energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy"]
+WEATHER = ["temperature_c", "humidity_pct"]
+METADATA = ["timezone", "country", "building_type", "closures"]
+MADE = (
+    "origin array<bigint>, issued_us array<bigint>, p10_kwh array<double>, p50_kwh array<double>, p90_kwh array<double>, "
+    "method array<string>, warnings array<array<string>>"
+)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Origins from `first` to `last`, both included, on whole hours (naive UTC), of one purpose."""
+
+    first: datetime
+    last: datetime
+    purpose: str = LIVE
+    hindsight: bool = False
+
+    @property
+    def is_live(self) -> bool:
+        return self.purpose == LIVE
+
+
+def live_span(*, newest_hour: datetime, clock: datetime, max_wait: timedelta, catch_up_hours: int) -> Span:
+    """The issue window: the newest origin of the fleet, by its newest hour or by waiting, and `catch_up_hours` before it."""
+    waited = (clock - max_wait).replace(minute=0, second=0, microsecond=0)
+    last = max(newest_hour + timedelta(hours=1), waited)
+    return Span(last - timedelta(hours=catch_up_hours - 1), last)
+
+
+def wanted_forecasts(
+    hourly: DataFrame,
+    span: Span,
+    *,
+    existing: DataFrame,
+    buildings: DataFrame,
+    weather: DataFrame,
+    predictor: Predictor | None,
+    clock: datetime,
+    max_wait: timedelta,
+    options: ForecastingSettings,
+) -> DataFrame:
+    """The rows of `forecasts` that `existing` lacks in `span`: an origin is issued once per purpose, and in a backfill once per
+    model version. `weather` has the accepted rows of received weather forecasts; `clock` is the newest knowledge."""
+    name, version = (predictor.name, predictor.version) if predictor else (NO_MODEL, NO_MODEL)
+    issued = existing.where((F.col("purpose") == span.purpose) & F.col("origin").between(F.lit(span.first), F.lit(span.last)))
+    if not span.is_live:
+        issued = issued.where((F.col("model_name") == name) & (F.col("model_version") == version))
+    requests = _requests(hourly, issued, buildings, weather, span, options)
+    maker = _Maker(predictor, span, options, _micros(clock), int(max_wait / timedelta(microseconds=1)))
+    made = requests.select("building_id", F.pandas_udf(maker.forecasts, MADE)(F.struct("*")).alias("made"))  # type: ignore[call-overload]
+    return _rows(made, span.purpose, name, version, options.lead_hours)
+
+
+def messages(forecasts: DataFrame, contract: Contract) -> DataFrame:
+    """(key, value): forecasts as JSON messages of the contract, keyed by building."""
+    times = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"
+    body = forecasts.withColumn("schema_version", F.lit(contract.major)).select(*contract.column_names)
+    value = F.to_json(F.struct("*"), {"timestampFormat": times, "ignoreNullFields": "false"})
+    return body.select(F.col("building_id").cast("binary").alias("key"), value.cast("binary").alias("value"))
+
+
+def _requests(
+    hourly: DataFrame, issued: DataFrame, buildings: DataFrame, weather: DataFrame, span: Span, options: ForecastingSettings
+) -> DataFrame:
+    """One row per building heard in or before the span: its hours as arrays, the origins it has, metadata and weather."""
+    back = timedelta(hours=max(options.context_hours, 24 * options.heard_within_days))
+    is_near = (F.col("hour") >= F.lit(span.first - back)) & (F.col("hour") < F.lit(span.last))
+    complete = F.when(F.coalesce(F.col("coverage"), F.lit(1.0)) >= 1, F.col("energy_usage_kwh"))
+    row = F.struct(
+        _hours("hour").alias("hour"), F.unix_micros("available_at").alias("available_us"),
+        complete.cast("double").alias(VALUES[0]), *(F.col(name).cast("double").alias(name) for name in VALUES[1:]),
+    )  # fmt: skip
+    history = hourly.where(is_near).groupBy("building_id").agg(F.sort_array(F.collect_list(row)).alias("history"))
+    done = issued.groupBy("building_id").agg(F.collect_set(_hours("origin")).alias("issued"))
+    known = buildings.select("building_id", "site", *METADATA, F.lit(True).alias("is_known"))
+    expected = _site_weather(weather, span, options)
+    return (
+        history.join(done, on="building_id", how="left")
+        .join(F.broadcast(known), on="building_id", how="left")
+        .join(F.broadcast(expected), on="site", how="left")
+        .select(
+            "building_id", "issued", *METADATA, "is_known",
+            *(F.col(f"weather.{name}").alias(f"weather_{name}") for name in ["hour", "available_us", *WEATHER]),
+            *(F.col(f"history.{name}").alias(name) for name in ["hour", "available_us", *VALUES]),
+        )
+    )  # fmt: skip
+
+
+def _site_weather(weather: DataFrame, span: Span, options: ForecastingSettings) -> DataFrame:
+    ahead = F.lit(span.last + timedelta(hours=options.lead_hours))
+    is_near = (F.col("target_hour") >= F.lit(span.first)) & (F.col("target_hour") < ahead)
+    row = F.struct(
+        _hours("target_hour").alias("hour"), F.unix_micros("issued_at").alias("issued_us"),
+        F.unix_micros("kafka_timestamp").alias("available_us"), *(F.col(name).cast("double").alias(name) for name in WEATHER),
+    )  # fmt: skip
+    return weather.where(is_near).groupBy("site").agg(F.sort_array(F.collect_list(row)).alias("weather"))
+
+
+def _rows(made: DataFrame, purpose: str, name: str, version: str, lead_hours: int) -> DataFrame:
+    """One row per forecast out of one row per building."""
+    each = made.select("building_id", "made.*").select(
+        "*", F.posexplode("origin").alias("at", "origin_hour")
+    )  # fmt: skip
+    origin = F.timestamp_seconds(F.col("origin_hour") * 3600)
+    first = F.col("at") * lead_hours + 1
+    identity = F.concat_ws("|", "building_id", F.unix_seconds(origin), F.lit(purpose), F.lit(name), F.lit(version))
+    return each.select(
+        F.substring(F.sha2(identity, 256), 1, 32).alias("forecast_id"),
+        "building_id",
+        origin.alias("origin"),
+        F.lit(purpose).alias("purpose"),
+        F.timestamp_micros(F.col("issued_us")[F.col("at")]).alias("issued_at"),
+        F.transform(F.sequence(F.lit(0), F.lit(lead_hours - 1)), lambda lead: F.timestamp_seconds((F.col("origin_hour") + lead) * 3600)).alias("target_hour"),
+        *(F.slice(f"{level}_kwh", first, lead_hours).alias(f"{level}_kwh") for level in ("p10", "p50", "p90")),
+        F.col("method")[F.col("at")].alias("method"),
+        F.lit(name).alias("model_name"),
+        F.lit(version).alias("model_version"),
+        F.col("warnings")[F.col("at")].alias("warnings"),
+        F.current_timestamp().alias("created_at"),
+    )
+
+
+def _hours(column: str) -> Column:
+    return F.floor(F.unix_seconds(column) / 3600)
+
+
+def _micros(time: datetime) -> int:
+    return int(np.datetime64(time, "us").astype(np.int64))
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """The inside of the UDF: plain and picklable, so that the Python workers get it whole."""
+
+    predictor: Predictor | None
+    span: Span
+    options: ForecastingSettings
+    clock_us: int
+    max_wait_us: int
+
+    def forecasts(self, batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for batch in batches:
+            yield pd.DataFrame.from_records(list(self._buildings(batch)), columns=[part.split()[0] for part in MADE.split(", ")])
+
+    def _buildings(self, batch: pd.DataFrame) -> Iterator[dict[str, object]]:
+        """One dict per row of the batch, in order; the model sees as many forecasts at once as fit."""
+        waiting: list[list[tuple[Issue, Context]]] = []
+        for row in batch.itertuples(index=False):
+            waiting.append(self._contexts(row))
+            if sum(map(len, waiting)) >= FORECASTS_AT_ONCE:
+                yield from self._made(waiting)
+                waiting = []
+        yield from self._made(waiting)
+
+    def _contexts(self, row: object) -> list[tuple[Issue, Context]]:
+        history = _history(row, "", VALUES)
+        first, last = (int(np.datetime64(each, "h").astype(np.int64)) for each in (self.span.first, self.span.last))
+        origins = np.setdiff1d(np.arange(first, last + 1), _array(row, "issued", np.int64))
+        wanted = issues(
+            history, origins, clock_us=self.clock_us, max_wait_us=self.max_wait_us,
+            heard_within_hours=24 * self.options.heard_within_days, hindsight=self.span.hindsight,
+        )  # fmt: skip
+        building, weather = _building(row), _history(row, "weather_", WEATHER)
+        return [(issue, self._context(building, history, weather, issue)) for issue in wanted]
+
+    def _context(self, building: Building, history: History, weather: History, issue: Issue) -> Context:
+        hours, leads = self.options.context_hours, self.options.lead_hours
+        return Context(
+            building=building,
+            origin=issue.origin,
+            past=history.known(issue.origin - hours, hours, at_us=issue.at_us),
+            future=weather.known(issue.origin, leads, at_us=issue.at_us),
+            is_late=not self.span.hindsight and issue.at_us >= (issue.origin + 1) * HOUR_US,
+        )
+
+    def _made(self, waiting: list[list[tuple[Issue, Context]]]) -> Iterator[dict[str, object]]:
+        flat = [pair for building in waiting for pair in building]
+        results: list[Forecast] = []
+        for start in range(0, len(flat), FORECASTS_AT_ONCE):
+            results += forecast([context for _, context in flat[start : start + FORECASTS_AT_ONCE]], self.predictor)
+        done = 0
+        for building in waiting:
+            yield _record([issue for issue, _ in building], results[done : done + len(building)])
+            done += len(building)
+
+
+def _record(wanted: list[Issue], results: list[Forecast]) -> dict[str, object]:
+    levels = np.concatenate([r.quantiles_kwh for r in results]) if results else np.empty((0, 3))
+    return {
+        "origin": np.array([issue.origin for issue in wanted], dtype=np.int64),
+        "issued_us": np.array([issue.at_us for issue in wanted], dtype=np.int64),
+        "p10_kwh": levels[:, 0].astype(float),
+        "p50_kwh": levels[:, 1].astype(float),
+        "p90_kwh": levels[:, 2].astype(float),
+        "method": [r.method for r in results],
+        "warnings": [list(r.warnings) for r in results],
+    }
+
+
+def _building(row: object) -> Building:
+    known = {name: value for name in METADATA if isinstance(value := getattr(row, name), str)}
+    return Building(str(row.building_id), is_known=bool(row.is_known is True), **known)  # type: ignore[attr-defined]
+
+
+def _history(row: object, prefix: str, names: list[str]) -> History:
+    hour, available = (_array(row, prefix + name, np.int64) for name in ("hour", "available_us"))
+    return History(hour, available, np.stack([_array(row, prefix + name, np.float64) for name in names], axis=1))
+
+
+def _array(row: object, name: str, kind: type) -> Array:
+    value = getattr(row, name)
+    return np.asarray(value if value is not None else [], dtype=kind)
+

@@ -1,0 +1,172 @@
+"""What every Spark job shares: arguments, session, logging, start, supervision, and a graceful stop between two batches."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming import StreamingQuery
+
+from wattcast.broker import Broker
+from wattcast.lakehouse import Lakehouse
+from wattcast.session import spark_session
+from wattcast.settings import Settings, settings
+
+log = logging.getLogger("wattcast")
+
+POLL_SECONDS = 0.1
+STOP_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a job works with. `close_at` ends a replay: what would close by then closes now."""
+
+    lake: Lakehouse
+    broker: Broker
+    settings: Settings
+    close_at: datetime | None = None
+
+    @property
+    def spark(self) -> SparkSession:
+        return self.lake.spark
+
+
+@dataclass(frozen=True)
+class Job:
+    """A streaming job: `start` begins its queries; `reconcile` appends what is wanted now without waiting for new rows, and
+    ends a run with --once. Returns how many rows that were."""
+
+    name: str
+    start: Callable[[Run], list[StreamingQuery]]
+    reconcile: Callable[[Run], int] | None = None
+
+
+class Stop(threading.Event):
+    """Set by SIGTERM or Ctrl-C: finish the batch in hand, begin no other."""
+
+    @contextmanager
+    def on_signals(self) -> Iterator["Stop"]:
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        for number in before:
+            signal.signal(number, lambda *_: self.set())
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def run(*jobs: Job, argv: Sequence[str] | None = None) -> None:
+    """Run the jobs as one Spark application until they end (--once), fail, or are told to stop. Exits 1 on failure."""
+    options = _options(jobs, argv)
+    configure_logging()
+    with Stop().on_signals() as stop, opened(options.close_at, once=options.once, name="-".join(job.name for job in jobs)) as it:
+        try:
+            (_once if options.once else _continuously)(it, jobs, stop)
+        except StreamingQueryException as error:
+            log.error("%s", _first_lines(error))
+            sys.exit(1)
+
+
+@contextmanager
+def opened(close_at: datetime | None = None, *, once: bool = True, name: str = "wattcast") -> Iterator[Run]:
+    """Session, lake and broker of the settings, closed afterwards."""
+    current = settings()
+    broker = Broker(connected(current).kafka)
+    spark = spark_session(current, name=name)
+    lake = Lakehouse(spark, current, once=once)
+    try:
+        lake.create_tables()
+        yield Run(lake, broker, current, close_at)
+    finally:
+        lake.close()
+        spark.stop()
+
+
+def connected(current: Settings) -> Settings:
+    """The settings with the address of a broker: theirs, or that of the embedded stack if it is up."""
+    if current.kafka.bootstrap_servers:
+        return current
+    from wattcast.local.stack import running_broker
+
+    servers = running_broker(current.state)
+    if servers is None:
+        sys.exit("No Kafka broker is known: start the embedded one with `wattcast up`, or set WATTCAST_KAFKA__BOOTSTRAP_SERVERS.")
+    return current.with_changes(kafka={"bootstrap_servers": servers})
+
+
+def configure_logging() -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    log.setLevel(os.environ.get("WATTCAST_LOG_LEVEL", "INFO"))
+
+
+def instant(text: str) -> datetime:
+    """An ISO 8601 time as a naive UTC datetime, as Spark gives them; a time without a zone is taken as UTC."""
+    value = datetime.fromisoformat(text)
+    return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+
+
+def _options(jobs: Sequence[Job], argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=f"Wattcast job: {', '.join(job.name for job in jobs)}")
+    parser.add_argument("--once", action="store_true", help="work through what is there, then end")
+    parser.add_argument("--close-at", type=instant, help="with --once: end of a finite replay (ISO 8601); closes what would close by then")
+    options = parser.parse_args(argv)
+    if options.close_at and not options.once:
+        parser.error("--close-at goes with --once")
+    return options
+
+
+def _once(run: Run, jobs: Sequence[Job], stop: Stop) -> None:
+    for job in jobs:
+        _supervise(job.start(run), stop)
+        if job.reconcile and not stop.is_set():
+            job.reconcile(run)
+
+
+def _continuously(run: Run, jobs: Sequence[Job], stop: Stop) -> None:
+    queries = [query for job in jobs for query in job.start(run)]
+    log.info("running: %s", ", ".join(query.name or "" for query in queries))
+    _supervise(queries, stop)
+
+
+def _supervise(queries: Sequence[StreamingQuery], stop: Stop) -> None:
+    """Wait until all end, or one fails (raises its StreamingQueryException), or `stop` is set: then stop them gracefully."""
+    while any(query.isActive for query in queries) and not stop.wait(POLL_SECONDS):
+        failed = next((query for query in queries if query.exception()), None)
+        if failed is not None:
+            break
+    threads = [threading.Thread(target=_stop_between_batches, args=(query,)) for query in queries if query.isActive]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for query in queries:
+        if (error := query.exception()) is not None:
+            raise error
+
+
+def _stop_between_batches(query: StreamingQuery, within_seconds: float = STOP_SECONDS) -> None:
+    """Stop a query when its running batch has ended."""
+    pause, waited, batch = threading.Event(), 0.0, _batch(query)
+    while query.isActive and query.status["isTriggerActive"] and _batch(query) == batch and waited < within_seconds:
+        pause.wait(0.01)
+        waited += 0.01
+    query.stop()
+
+
+def _batch(query: StreamingQuery) -> int:
+    progress = query.lastProgress
+    return -1 if progress is None else int(progress["batchId"])
+
+
+def _first_lines(error: StreamingQueryException) -> str:
+    return "\n".join(str(error).splitlines()[:12])

@@ -1,0 +1,197 @@
+"""The one module that knows Delta: tables by the name of their contract, pinned snapshots, streams and appends.
+
+Facts are appended, never rewritten. Every batch append is a compare-and-swap: its Delta transaction names the version of the
+table that was read to find out what is missing, so of two writers that missed the same rows only one adds them.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlparse
+
+from delta.tables import DeltaTable
+from filelock import FileLock, Timeout
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
+
+from wattcast.contracts import contract, tables
+from wattcast.settings import Settings
+from wattcast.views import VIEWS
+
+RETENTION = "interval 30 days"
+
+
+class TableHasAWriter(Exception):
+    """Another process writes this table or runs this query."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A table at one version; what is read from it does not change while a batch runs."""
+
+    name: str
+    frame: DataFrame
+    version: int
+
+
+@dataclass(frozen=True)
+class Lakehouse:
+    """The Delta tables of one lake, and the streaming queries over them."""
+
+    spark: SparkSession
+    settings: Settings
+    once: bool = False
+    _held: ExitStack = field(default_factory=ExitStack)
+    _owned: set[str] = field(default_factory=set)
+    _newest: dict[tuple[str, str], datetime] = field(default_factory=dict)
+
+    def path(self, name: str) -> str:
+        return f"{self.settings.lake_uri}/{name}"
+
+    def create_tables(self) -> None:
+        """Create the tables that are missing, as their contracts say."""
+        for table in tables():
+            if DeltaTable.isDeltaTable(self.spark, self.path(table.name)):
+                continue
+            builder = (
+                DeltaTable.createIfNotExists(self.spark)
+                .location(self.path(table.name))
+                .addColumns(table.schema)
+                .comment(table.description)
+                .property("delta.deletedFileRetentionDuration", RETENTION)
+                .property("delta.logRetentionDuration", RETENTION)
+                .property("delta.appendOnly", "true" if table.properties.get("appendOnly", True) else "false")
+                .property("wattcast.contractVersion", table.version)
+            )
+            if table.partitioned_by:
+                builder = builder.partitionedBy(*table.partitioned_by)
+            builder.execute()
+
+    def snapshot(self, name: str) -> Snapshot:
+        version = self._version(name)
+        frame = self.spark.read.format("delta").option("versionAsOf", version).load(self.path(name))
+        return Snapshot(name, frame, version)
+
+    def table(self, name: str) -> DataFrame:
+        """The newest version, also in each batch of a stream that joins it."""
+        return self.spark.read.format("delta").load(self.path(name))
+
+    def stream(self, name: str) -> DataFrame:
+        """New rows of a table as they are committed, at most `max_files_per_batch` files at a time."""
+        reader = self.spark.readStream.format("delta").option("maxFilesPerTrigger", self.settings.batch.max_files_per_batch)
+        return reader.load(self.path(name))
+
+    def received_offsets(self, name: str, *, query: str) -> dict[int, int]:
+        """By Kafka partition, the last offset in a table of received records, for a query that has lost its checkpoint; nothing
+        for one that has it and knows better."""
+        path = self.spark._jvm.org.apache.hadoop.fs.Path(f"{self.settings.checkpoints_uri}/{query}/metadata")  # type: ignore[union-attr]
+        if path.getFileSystem(self.spark._jsparkSession.sessionState().newHadoopConf()).exists(path):
+            return {}
+        last = self.table(name).groupBy("kafka_partition").agg(F.max("kafka_offset").alias("last"))
+        return {row.kafka_partition: row.last for row in last.collect()}
+
+    def register_views(self) -> None:
+        """Make every table and view of `wattcast.views` known to SQL by its name."""
+        for table in tables():
+            self.table(table.name).createOrReplaceTempView(table.name)
+        for name, sql in VIEWS.items():
+            self.spark.sql(sql).createOrReplaceTempView(name)
+
+    def newest(self, snapshot: Snapshot, column: str) -> datetime | None:
+        """The greatest time in a column; after the first look only files that can hold a greater one are read."""
+        known = self._newest.get((snapshot.name, column))
+        recent = snapshot.frame if known is None else snapshot.frame.where(F.col(column) >= F.lit(known))
+        newest: datetime | None = recent.agg(F.max(column)).first()[0]  # type: ignore[index]
+        if newest is not None:
+            self._newest[snapshot.name, column] = newest
+        return newest or known
+
+    def heartbeat(self, seconds: int) -> DataFrame:
+        """A stream of one empty building_id about every so many seconds."""
+        beats = self.spark.readStream.format("rate").option("rowsPerSecond", 1).load()
+        return beats.where(F.unix_seconds("timestamp") % seconds == 0).select(F.lit(None).cast("string").alias("building_id"))
+
+    def append(self, name: str, rows: DataFrame | None, *, after: Snapshot) -> int:
+        """Append `rows` that `after` lacked; nothing if there are none. Returns how many."""
+        self.own(name)
+        if rows is None:
+            return 0
+        columns = [F.col(column).cast(kind) for column, kind in _types(name)]
+        kept = rows.select(*columns).persist()
+        try:
+            count = kept.count()
+            if count:
+                writer = kept.write.format("delta").mode("append")
+                writer = writer.option("txnAppId", f"wattcast/{name}").option("txnVersion", after.version)
+                writer.save(self.path(name))
+            return count
+        finally:
+            kept.unpersist()
+
+    def replace(self, name: str, rows: DataFrame) -> None:
+        """Put `rows` in the place of a table that is no ledger, such as the metadata of buildings; history is kept."""
+        columns = [F.col(column).cast(kind) for column, kind in _types(name)]
+        rows.select(*columns).write.format("delta").mode("overwrite").save(self.path(name))
+
+    def append_stream(self, name: str, rows: DataFrame, *, query: str) -> StreamingQuery:
+        """Stream `rows` into a table, exactly once."""
+        self.own(name)
+        return self.start(rows.writeStream.format("delta").option("path", self.path(name)).outputMode("append"), query=query)
+
+    def append_wanted(
+        self, name: str, *, wanted: Callable[[DataFrame, Snapshot], DataFrame | None], on: DataFrame, query: str
+    ) -> StreamingQuery:
+        """For each micro-batch of `on`, append what `wanted(batch, existing)` finds missing."""
+        self.own(name)
+
+        def append(batch: DataFrame, _batch_id: int) -> None:
+            existing = self.snapshot(name)
+            self.append(name, wanted(batch, existing), after=existing)
+
+        return self.start(on.writeStream.foreachBatch(append), query=query)
+
+    def start(self, writer: DataStreamWriter, *, query: str) -> StreamingQuery:
+        """Start a streaming query under its name, with its own checkpoint and the trigger of this run."""
+        self.own(f"query-{query}")
+        seconds = self.settings.batch.trigger_seconds
+        writer = writer.trigger(availableNow=True) if self.once else writer.trigger(processingTime=f"{seconds} seconds")
+        return writer.queryName(query).option("checkpointLocation", f"{self.settings.checkpoints_uri}/{query}").start()
+
+    def own(self, name: str) -> None:
+        """Become the one writer of a table (or the one runner of a query) until `close` or the end of this process.
+
+        Raises:
+            TableHasAWriter: another process is it.
+        """
+        if name in self._owned:
+            return
+        folder = self._lock_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._held.enter_context(FileLock(folder / f"{name}.lock", timeout=0))
+        except Timeout:
+            raise TableHasAWriter(
+                f"{name} has a writer already: another Wattcast process works on {self.settings.lake_uri}. Stop it first."
+            ) from None
+        self._owned.add(name)
+
+    def close(self) -> None:
+        self._held.close()
+        self._owned.clear()
+
+    def _lock_folder(self) -> Path:
+        uri = urlparse(self.settings.lake_uri)
+        return Path(uri.path, ".locks") if uri.scheme in ("", "file") else self.settings.state.resolve() / "locks"
+
+    def _version(self, name: str) -> int:
+        """The newest version. Delta's public way, a query of the history, takes a Spark job each time."""
+        jvm, none = self.spark._jvm, self.spark._jvm.scala.Option.empty()  # type: ignore[union-attr]
+        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(name))  # type: ignore[union-attr]
+        return int(log.update(False, none, none).version())
+
+
+def _types(name: str) -> Iterable[tuple[str, str]]:
+    return [(column.name, column.physical_type) for column in contract(name).columns]

@@ -1,0 +1,176 @@
+"""The Java jars of the embedded broker and of Spark's connectors: fetched once, each checked against conf/jars.lock."""
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+from xml.sax.saxutils import quoteattr
+
+from wattcast.local.preflight import check_java, java_executable
+from wattcast.settings import project_folder
+
+JarSet = Literal["broker", "spark"]
+SETS: tuple[JarSet, ...] = ("broker", "spark")
+FETCH_TIMEOUT_SECONDS = 900
+# What is asked for, and whether with all that it needs in turn: Spark's jars/ folder has most of that.
+SOURCES: dict[JarSet, tuple[bool, tuple[str, ...]]] = {
+    "broker": (True, ("org.apache.kafka:kafka_2.13:4.3.1", "org.slf4j:slf4j-simple:1.7.36")),
+    "spark": (
+        False,
+        (
+            "io.delta:delta-spark_4.2_2.13:4.4.0",
+            "io.delta:delta-storage:4.4.0",
+            "org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0",
+            "org.apache.spark:spark-token-provider-kafka-0-10_2.13:4.2.0",
+            "org.apache.kafka:kafka-clients:3.9.2",
+            "org.apache.commons:commons-pool2:2.13.1",
+        ),
+    ),
+}
+RETRIEVE_PATTERN = "[organisation]/[module]/[revision]/[artifact]-[revision].[ext]"
+
+
+class JarsUnavailable(Exception):
+    """A jar is neither in the cache nor to be had, or is not the one that the lock names."""
+
+
+@dataclass(frozen=True, order=True)
+class Jar:
+    """A line of conf/jars.lock."""
+
+    set: str
+    file: str
+    coordinates: str  # organisation:module:revision
+    sha256: str
+
+
+def jars(name: JarSet) -> list[Path]:
+    """Paths of the jars of a set, from the cache; those that are missing are fetched from Maven Central first.
+
+    Two processes may ask at once: one fetches, the other waits for it.
+    """
+    from filelock import FileLock
+
+    folder = cache_folder() / name
+    wanted = [jar for jar in locked_jars() if jar.set == name]
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(not (folder / jar.file).is_file() for jar in wanted):
+        with FileLock(folder / ".lock"):
+            _fetch([jar for jar in wanted if not (folder / jar.file).is_file()], folder)
+    for jar in wanted:
+        _check(folder / jar.file, jar)
+    return [folder / jar.file for jar in wanted]
+
+
+def cache_folder() -> Path:
+    """Where they are kept: $WATTCAST_CACHE/jars, else wattcast/jars in $XDG_CACHE_HOME, else in ~/.cache."""
+    if own := os.environ.get("WATTCAST_CACHE"):
+        return Path(own).resolve() / "jars"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wattcast" / "jars"
+
+
+def locked_jars() -> list[Jar]:
+    """Every jar of conf/jars.lock."""
+    lines = (project_folder("conf") / "jars.lock").read_text(encoding="utf-8").splitlines()
+    return [Jar(*line.split()) for line in lines if line and not line.startswith("#")]
+
+
+def write_lock() -> None:
+    """Resolve SOURCES anew and pin what comes in conf/jars.lock."""
+    lock = project_folder("conf") / "jars.lock"
+    head = [line for line in lock.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    lines = [" ".join((jar.set, jar.file, jar.coordinates, jar.sha256)) for name in SETS for jar in _resolved(name)]
+    lock.write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
+
+
+def _resolved(name: JarSet) -> list[Jar]:
+    transitive, coordinates = SOURCES[name]
+    with tempfile.TemporaryDirectory() as scratch:
+        retrieve(coordinates, Path(scratch), transitive=transitive)
+        paths = Path(scratch).glob("[!.]*/*/*/*.jar")
+        return sorted(Jar(name, path.name, ":".join(path.parts[-4:-1]), _sha256(path)) for path in paths)
+
+
+def _fetch(missing: list[Jar], folder: Path) -> None:
+    """Bring jars into `folder`, each under its name only once it is whole and is the locked one."""
+    if not missing:
+        return  # another process brought them while this one waited
+    from rich.console import Console
+
+    what = f"Fetching {len(missing)} jars from Maven Central (once, into {folder})"
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch, Console(stderr=True).status(what):
+        retrieve([jar.coordinates for jar in missing], Path(scratch), transitive=False)
+        for jar in missing:
+            organisation, module, revision = jar.coordinates.split(":")
+            got = Path(scratch, organisation, module, revision, jar.file)
+            if not got.is_file():
+                raise JarsUnavailable(f"Maven Central has no {jar.file} of {jar.coordinates}: is conf/jars.lock right?")
+            _check(got, jar)
+            got.replace(folder / jar.file)
+
+
+def retrieve(coordinates: Iterable[str], folder: Path, *, transitive: bool) -> None:
+    """Let the Ivy that pyspark ships fetch modules into `folder`, laid out by RETRIEVE_PATTERN, past all shared caches."""
+    check_java()
+    dependencies = "\n".join(
+        f"<dependency org={quoteattr(organisation)} name={quoteattr(module)} rev={quoteattr(revision)} "
+        f'transitive="{str(transitive).lower()}" conf="default-&gt;{"default" if transitive else "master"}"/>'
+        for organisation, module, revision in (each.split(":") for each in coordinates)
+    )
+    module_file = folder / "ivy.xml"
+    module_file.write_text(
+        '<ivy-module version="2.0"><info organisation="wattcast" module="jars"/>'
+        f"<configurations><conf name='default'/></configurations>"
+        f"<dependencies>{dependencies}</dependencies></ivy-module>"
+    )
+    options = ["-cache", str(folder / ".ivy"), "-ivy", str(module_file), "-confs", "default", "-types", "jar", "bundle"]
+    command = [
+        java_executable(), f"-Divy.default.ivy.user.dir={folder / '.user'}", "-jar", str(_ivy_jar()), *options,
+        "-retrieve", f"{folder}/{RETRIEVE_PATTERN}",
+    ]  # fmt: skip
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_SECONDS, check=False, cwd=folder
+        )
+    except subprocess.TimeoutExpired as error:
+        raise JarsUnavailable(f"Maven Central gave no jars within {FETCH_TIMEOUT_SECONDS} s: try again.") from error
+    if done.returncode or "UNRESOLVED DEPENDENCIES" in done.stdout:
+        raise JarsUnavailable(
+            f"Java jars are missing in {cache_folder()} and Maven Central could not give them (is this machine offline?): "
+            "run `wattcast jars` once with a connection, or copy that folder from a machine that has it."
+        )
+
+
+def _ivy_jar() -> Path:
+    spec = find_spec("pyspark")
+    found = sorted(Path(spec.origin).parent.glob("jars/ivy-*.jar")) if spec and spec.origin else []
+    if not found:
+        raise JarsUnavailable(
+            "pyspark ships no jars/ivy-*.jar here: reinstall it (`pip install --force-reinstall pyspark`)."
+        )
+    return found[-1]
+
+
+def _check(path: Path, jar: Jar) -> None:
+    """Refuse, and remove, a file that is not the locked one."""
+    sha256 = _sha256(path)
+    if sha256 != jar.sha256:
+        path.unlink()
+        raise JarsUnavailable(
+            f"{jar.file} is damaged or not the one of conf/jars.lock (sha256 {sha256}, expected {jar.sha256}): "
+            "it was removed, and the next run fetches it again."
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    write_lock()

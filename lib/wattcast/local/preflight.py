@@ -1,0 +1,77 @@
+"""What must be there before anything starts: Python and Java of a known age. Also runs as a plain file."""
+
+from __future__ import annotations  # an old Python must get as far as the sentence that it is too old
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+PYTHON_NEEDED = (3, 11)
+JAVA_NEEDED = 17
+
+
+class Unsupported(Exception):
+    """Python or Java is missing or too old; the message is one sentence that says what to do."""
+
+
+def check_python(found: tuple[int, int] = (sys.version_info[0], sys.version_info[1])) -> tuple[int, int]:
+    """The (major, minor) version of the running Python."""
+    if found < PYTHON_NEEDED:
+        needed = ".".join(map(str, PYTHON_NEEDED))
+        raise Unsupported(
+            f"Wattcast needs Python {needed} or newer and this is {found[0]}.{found[1]}: "
+            f"install one (python.org, apt, brew, pyenv) and name it, for example `make install PYTHON=python{needed}`."
+        )
+    return found
+
+
+def check_java() -> int:
+    """The major version of the Java that JAVA_HOME or else PATH names."""
+    java = java_executable()
+    try:
+        done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unsupported(
+            f"Wattcast needs Java {JAVA_NEEDED} or newer and {java} does not run ({error}): {_how()}."
+        ) from error
+    version = re.search(r'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
+    if done.returncode or not version:  # macOS has a /usr/bin/java that only says that there is none
+        raise Unsupported(f"Wattcast needs Java {JAVA_NEEDED} or newer and {java} tells no version: {_how()}.")
+    major = int(version[1])
+    if major < JAVA_NEEDED:
+        raise Unsupported(f"Wattcast needs Java {JAVA_NEEDED} or newer and {java} is Java {major}: {_how()}.")
+    return major
+
+
+def java_executable() -> str:
+    """Path of the `java` program: that of JAVA_HOME if it is set, else the first on PATH."""
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=os.path.join(home, "bin") if home else None)
+    if not java:
+        where = f"JAVA_HOME ({home}) has no bin/java" if home else "there is none on PATH"
+        raise Unsupported(f"Wattcast needs Java {JAVA_NEEDED} or newer and {where}: {_how()}.")
+    return java
+
+
+def _how() -> str:
+    return (
+        f"install it (Debian: apt-get install openjdk-{JAVA_NEEDED}-jre-headless, "
+        f"macOS: brew install openjdk@{JAVA_NEEDED}, elsewhere: adoptium.net) and put it on PATH or set JAVA_HOME"
+    )
+
+
+def main() -> int:
+    """0 if all is there; otherwise 1, with the sentence on stderr."""
+    try:
+        check_python()
+        check_java()
+    except Unsupported as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Files of recorded readings, Parquet or CSV, read piece by piece and checked."""
+
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+FEATURES = ["temperature_c", "humidity_pct", "occupancy", "energy_usage_kwh"]
+ROWS_AT_ONCE = 65_536
+HAS_ZONE = r"(?:[zZ]|[+-]\d\d(?::?\d\d)?)$"
+TIME_COLUMNS = ("measured_at", "timestamp")
+
+
+class RecordingError(ValueError):
+    """The file is not one of recorded readings; the message says why in one sentence."""
+
+
+def chunks(file: Path, naive_is_utc: bool, *, with_features: bool) -> Iterator[pd.DataFrame]:
+    """The file in pieces: measured_ms, building_id and, if asked for, device_id and the features (absent: null)."""
+    names = _columns(file)
+    time = next((name for name in TIME_COLUMNS if name in names), None)
+    if time is None or "building_id" not in names or "energy_usage_kwh" not in names:
+        wanted = "measured_at (or timestamp), building_id and energy_usage_kwh"
+        raise RecordingError(f"{file.name} needs the columns {wanted}; it has {', '.join(names)}.")
+    wanted_features = [name for name in ["device_id", *FEATURES] if name in names] if with_features else []
+    for raw in _raw_chunks(file, [time, "building_id", *wanted_features]):
+        if raw.empty:
+            continue
+        if raw[[time, "building_id"]].isna().any(axis=None):
+            raise RecordingError(f"{file.name} has rows without {time} or building_id.")
+        head = {
+            "measured_ms": _measured_ms(raw[time], file, naive_is_utc),
+            "building_id": raw["building_id"].astype(str),
+        }
+        body = {
+            name: raw[name].astype(str) if name == "device_id" else _numbers(raw[name], file)
+            for name in wanted_features
+        }
+        absent = {
+            name: np.full(len(raw), np.nan, np.float32) for name in FEATURES if with_features and name not in names
+        }
+        yield pd.DataFrame(head | body | absent)
+
+
+def _columns(file: Path) -> list[str]:
+    try:
+        if file.suffix == ".csv":
+            return list(pd.read_csv(file, nrows=0).columns)
+        return list(pq.read_schema(file).names)
+    except (pa.ArrowInvalid, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
+        raise RecordingError(f"{file.name} cannot be read as {file.suffix or 'Parquet'}: {error}") from error
+
+
+def _raw_chunks(file: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
+    if file.suffix == ".csv":
+        texts: dict[Hashable, type[str]] = {name: str for name in columns if name not in FEATURES}
+        yield from pd.read_csv(file, usecols=columns, dtype=texts, chunksize=ROWS_AT_ONCE)
+        return
+    with pq.ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=columns):
+            yield batch.to_pandas()
+
+
+def _measured_ms(times: pd.Series, file: Path, naive_is_utc: bool) -> npt.NDArray[np.int64]:
+    is_text = not isinstance(times.dtype, pd.DatetimeTZDtype) and times.dtype.kind != "M"
+    if is_text and not pd.api.types.is_string_dtype(times.dtype):
+        raise RecordingError(f"{file.name}: {times.name} holds neither timestamps nor text, but {times.dtype}.")
+    is_naive = not times.str.contains(HAS_ZONE).all() if is_text else times.dtype.kind == "M" and times.dt.tz is None
+    if is_naive and not naive_is_utc:
+        raise RecordingError(
+            f"{file.name}: {times.name} has times without a zone; say that they are UTC, or add the offset."
+        )
+    if is_text:
+        try:
+            times = pd.to_datetime(times, utc=True, format="ISO8601")
+        except ValueError as error:
+            raise RecordingError(f"{file.name}: {times.name} is no time: {error}") from error
+    utc = times if is_naive and not is_text else times.dt.tz_convert("UTC").dt.tz_localize(None)
+    return utc.to_numpy("datetime64[ms]").astype(np.int64)
+
+
+def _numbers(values: pd.Series, file: Path) -> npt.NDArray[np.floating]:
+    try:
+        numbers = values.to_numpy(np.float32 if values.dtype == np.float32 else np.float64, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise RecordingError(f"{file.name}: {values.name} holds something that is no number: {error}") from error
+    if np.isinf(numbers).any():
+        raise RecordingError(f"{file.name}: {values.name} holds an infinite number.")
+    return numbers

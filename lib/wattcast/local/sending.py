@@ -1,0 +1,89 @@
+"""Sends the records of a replay to Kafka, in order, paced or at full speed, and says how many are acknowledged."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from wattcast.local.recordings import HOUR_MS
+from wattcast.local.sequence import Record
+
+RECORDS_PER_WINDOW = 2000
+SECONDS_PER_WINDOW = 1.0
+
+
+class Future(Protocol):
+    """The promise of an acknowledgement."""
+
+    def get(self) -> Any: ...
+
+
+class Producer(Protocol):
+    """The part of a Kafka producer that sending needs."""
+
+    def send(
+        self, topic: str, *, key: bytes, value: bytes | None, partition: int | None, timestamp_ms: int
+    ) -> Future: ...
+
+
+class Pace:
+    """Lets `speed` simulated seconds pass per second, from the first record on; without a speed nothing ever waits."""
+
+    def __init__(
+        self,
+        speed: float | None,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        if speed is not None and not speed > 0:
+            raise ValueError("The speed of a replay is a number of simulated seconds per second, above zero.")
+        self._speed, self._clock, self.wait = speed, clock, wait
+        self._began: tuple[float, int] | None = None
+
+    def seconds_until(self, arrival_ms: int) -> float:
+        if self._speed is None:
+            return 0.0
+        if self._began is None:
+            self._began = (self._clock(), arrival_ms)
+        began, first_ms = self._began
+        return began + (arrival_ms - first_ms) / 1000 / self._speed - self._clock()
+
+
+def acknowledged(sequence: Iterable[Record], producer: Producer, topic: str, pace: Pace) -> Iterator[int]:
+    """How many records, from the first on, Kafka has acknowledged: now and then, and when all are.
+
+    A window of 2,000 records, or of an hour of arrival if that holds more, is sent while the one before it is awaited:
+    no partition runs further ahead of another. Raises the error of a record that Kafka refused.
+    """
+    partition_of: dict[bytes, int] = {}  # as Kafka chose them: working that out anew for each record is slow
+    done, hour, began = 0, 0, time.monotonic()
+    before: list[tuple[bytes, Future]] = []
+    window: list[tuple[bytes, Future]] = []
+    for record in sequence:
+        delay = pace.seconds_until(record.arrival_ms)
+        is_full = len(window) >= RECORDS_PER_WINDOW and record.arrival_ms // HOUR_MS != hour
+        is_slow = delay > SECONDS_PER_WINDOW or time.monotonic() - began > SECONDS_PER_WINDOW
+        if window and (is_full or is_slow):
+            done += _awaited(before, partition_of)
+            before, window = window, []
+            if delay > SECONDS_PER_WINDOW:
+                done += _awaited(before, partition_of)
+                before = []
+            hour, began = record.arrival_ms // HOUR_MS, time.monotonic()
+            yield done
+        if delay > 0:
+            pace.wait(delay)
+        future = producer.send(
+            topic,
+            key=record.key,
+            value=record.value,
+            partition=partition_of.get(record.key),
+            timestamp_ms=record.arrival_ms,
+        )
+        window.append((record.key, future))
+    yield done + _awaited(before + window, partition_of)
+
+
+def _awaited(sent: list[tuple[bytes, Future]], partition_of: dict[bytes, int]) -> int:
+    for key, future in sent:
+        partition_of[key] = future.get().partition
+    return len(sent)

@@ -1,0 +1,130 @@
+"""Settings: conf/settings.yaml, then conf/<profile>.yaml, then WATTCAST_* variables; frozen, typed, unknown keys refused."""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+def project_folder(name: str) -> Path:
+    """Folder `name` (conf, data-contracts, jobs) of the installed package or, in an editable install, of the checkout."""
+    package = Path(__file__).resolve().parent
+    for candidate in (package / name, package.parents[1] / name):
+        if candidate.is_dir():
+            return candidate
+    raise FileNotFoundError(f"The folder {name} came neither with the package nor with the checkout: reinstall wattcast.")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSettings(_Section):
+    """Where the broker is and how to sign in. Without `bootstrap_servers` the embedded broker of this state folder is used."""
+
+    bootstrap_servers: str = ""
+    readings_topic: str = "readings"
+    weather_forecasts_topic: str = "weather-forecasts"
+    forecasts_topic: str = "forecasts"
+    partitions: Positive = 3
+    replication_factor: Positive = 1
+    timestamp_type: Literal["LogAppendTime", "CreateTime"] = "LogAppendTime"
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ssl_cafile: str = ""
+    request_timeout_seconds: Positive = 30
+
+
+class BatchSettings(_Section):
+    """What bounds one micro-batch, and so the memory of a catch-up."""
+
+    trigger_seconds: Annotated[float, Field(ge=0)] = 5
+    max_offsets_per_batch: Positive = 200_000
+    max_files_per_batch: Positive = 20
+
+
+class ClosingSettings(_Section):
+    """When an hour of a building counts as over: see `wattcast.hourly`."""
+
+    grace_minutes: Annotated[int, Field(ge=0)] = 5
+    max_wait_minutes: Positive = 180
+    idle_partition_minutes: Positive = 24 * 60
+
+
+class ForecastingSettings(_Section):
+    lead_hours: Annotated[int, Field(ge=1, le=168)] = 24
+    context_hours: Annotated[int, Field(ge=24, le=24 * 7 * 12)] = 24 * 28
+    catch_up_hours: Positive = 24
+    heard_within_days: Positive = 30
+    clock: Literal["wall", "arrival"] = Field(
+        default="wall",
+        description="what tells the time to silent buildings: this machine, or, when readings are replayed, their arrival",
+    )
+    heartbeat_seconds: Positive = 60
+    buildings_per_batch: Positive = 64
+
+
+class ModelSettings(_Section):
+    """The artifact that forecasts: a folder with model.pt and model_config.json. Empty: the one that was set by
+    `wattcast models use`, else the one that comes with the package."""
+
+    artifact: str = ""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. `WATTCAST_FORECASTING__LEAD_HOURS=48` sets `forecasting.lead_hours`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WATTCAST_", env_nested_delimiter="__", frozen=True, extra="forbid", nested_model_default_partial_update=True
+    )
+
+    state: Path = Path(".wattcast")
+    lake: str = Field(default="", description="URI of the Delta tables; empty: <state>/lake")
+    checkpoints: str = Field(default="", description="URI of the streaming checkpoints; empty: <state>/checkpoints")
+    kafka: KafkaSettings = KafkaSettings()
+    batch: BatchSettings = BatchSettings()
+    closing: ClosingSettings = ClosingSettings()
+    forecasting: ForecastingSettings = ForecastingSettings()
+    model: ModelSettings = ModelSettings()
+
+    @property
+    def lake_uri(self) -> str:
+        return self.lake or str(self.state.resolve() / "lake")
+
+    @property
+    def checkpoints_uri(self) -> str:
+        return self.checkpoints or str(self.state.resolve() / "checkpoints")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        conf = Path(os.environ.get("WATTCAST_CONF") or project_folder("conf"))
+        profile = os.environ.get("WATTCAST_PROFILE", "local")
+        files = [conf / "settings.yaml", conf / f"{profile}.yaml"]
+        if missing := [file.name for file in files if not file.is_file()]:
+            raise FileNotFoundError(f"{conf} has no {missing[0]}: check WATTCAST_CONF and WATTCAST_PROFILE.")
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, files, deep_merge=True)
+
+    def with_changes(self, **sections: dict[str, object]) -> Self:
+        """A copy in which the named keys of the named sections have other values, validated like any other."""
+        current = self.model_dump()
+        return self.model_validate(current | {name: current[name] | changes for name, changes in sections.items()})
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""Forecasting networks of Wattcast: torch only, no Spark."""

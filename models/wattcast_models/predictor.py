@@ -1,0 +1,106 @@
+"""The predictor: an artifact as one small value that travels to any process and turns arrays into forecasts there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wattcast_models import artifact
+from wattcast_models.features import Inputs, features
+from wattcast_models.networks import Forecaster
+
+ROWS_AT_ONCE = 256  # bounds the memory of a call
+
+_built: dict[str, Forecaster] = {}  # the network of this process, by the sha256 of its weights: one at a time
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A model as its config and weights: no path, no open file, picklable."""
+
+    config: dict[str, Any]
+    weights: bytes
+
+    @classmethod
+    def read(cls, folder: Path | str) -> Self:
+        """The model in this folder, checked whole; ArtifactError (a ValueError) says what is wrong with it."""
+        predictor = cls(*artifact.read(Path(folder)))
+        artifact.build_network(predictor.config, predictor.weights)
+        return predictor
+
+    @property
+    def name(self) -> str:
+        return str(self.config["name"])
+
+    @property
+    def version(self) -> str:
+        return str(self.config["version"])
+
+    @property
+    def context_hours(self) -> int:
+        return int(self.config["context_hours"])
+
+    @property
+    def lead_hours(self) -> int:
+        return int(self.config["lead_hours"])
+
+    def __call__(self, inputs: Inputs) -> NDArray[np.float64]:
+        """P10, P50 and P90 in kWh, (n, L, 3), for the L hours from each origin on; see `features` for the inputs.
+
+        L is the length of the future arrays. Forecasts of a meter without a negative hour in its context are never
+        negative. Raises ValueError for inputs of wrong shapes, RuntimeError when a forecast is not finite.
+        """
+        rows, leads = self._shape(inputs)
+        quantiles = np.empty((rows, leads, 3))
+        for start in range(0, rows, ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            quantiles[part] = self._quantiles({name: values[part] for name, values in inputs.items()}, leads)
+        if not np.isfinite(quantiles).all():
+            raise RuntimeError(f"{self.name} {self.version} made a forecast that is not finite.")
+        return quantiles
+
+    def _shape(self, inputs: Inputs) -> tuple[int, int]:
+        missing = [name for name in REQUIRED if name not in inputs]
+        if missing:
+            raise ValueError(f"The inputs lack {', '.join(missing)}.")
+        rows, leads = inputs["future_temperature_c"].shape
+        if wrong := [name for name in REQUIRED if len(inputs[name]) != rows]:
+            raise ValueError(f"The inputs {', '.join(wrong)} do not have {rows} rows.")
+        if not 1 <= leads <= self.lead_hours or inputs["future_humidity_pct"].shape != (rows, leads):
+            raise ValueError(f"The future inputs must have the same 1 to {self.lead_hours} hours, not {leads}.")
+        if rows and np.isnat(inputs["origin"]).any():
+            raise ValueError("An origin is missing.")
+        return rows, leads
+
+    def _quantiles(self, inputs: Inputs, leads: int) -> NDArray[np.float64]:
+        made = features(
+            inputs, inputs_used=self.config["inputs"], context_hours=self.context_hours, leads=np.arange(leads)
+        )
+        arrays = (made.sequence, made.leads, made.candidates, made.missing)
+        with torch.inference_mode():
+            scaled = network_of(self)(*(torch.from_numpy(array) for array in arrays)).numpy()  # (n, leads, 3)
+        quantiles = scaled * made.scale[..., None] + made.loc[..., None]
+        energy = np.asarray(inputs["energy_usage_kwh"], np.float64)
+        lowest = np.where(np.isfinite(energy), energy, 0.0).min(axis=1, initial=0.0)  # (n,)
+        is_never_negative = (lowest >= 0)[:, None, None]
+        return np.asarray(np.where(is_never_negative, np.maximum(quantiles, 0.0), quantiles), np.float64)
+
+
+REQUIRED = (
+    "origin timezone country closures energy_usage_kwh temperature_c humidity_pct occupancy "
+    "future_temperature_c future_humidity_pct"
+).split()
+
+
+def network_of(predictor: Predictor) -> Forecaster:
+    """The network of this predictor, built at the first call in a process; another version takes its place."""
+    key = predictor.config["sha256"]
+    if key not in _built:
+        torch.set_num_threads(1)  # Spark runs one task per core
+        network = artifact.build_network(predictor.config, predictor.weights)
+        _built.clear()
+        _built[key] = network
+    return _built[key]

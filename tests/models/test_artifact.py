@@ -1,0 +1,89 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from wattcast_models import artifact
+from wattcast_models.artifact import ArtifactError
+from wattcast_models.predictor import Predictor
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    file = folder / "model_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_the_same_weights_give_the_same_bytes(write_artifact: Callable[..., Path]) -> None:
+    folder = write_artifact()
+    config, weights = artifact.read(folder)
+    assert artifact.weights_bytes(artifact.build_network(config, weights)) == weights
+
+
+def test_changed_weights_are_refused(write_artifact: Callable[..., Path]) -> None:
+    folder = write_artifact()
+    weights = bytearray((folder / "model.pt").read_bytes())
+    weights[len(weights) // 2] ^= 1
+    (folder / "model.pt").write_bytes(weights)
+    with pytest.raises(ArtifactError, match="sha256 differs"):
+        Predictor.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format_version": 99}, "format_version 99"),
+        ({"inputs": ["energy_usage_kwh", "moon"]}, "moon"),
+        ({"network": {"kind": "oracle"}}, "network is unknown"),
+        ({"network": {"kind": "mlp", "hidden": 8, "summary": 8}}, "cannot be loaded"),
+        ({"quantiles": [0.5]}, "quantiles"),
+        ({"lead_hours": 1000}, "lead_hours"),
+        ({"version": None}, "version"),
+    ],
+)
+def test_a_config_that_this_version_cannot_run_is_refused(
+    write_artifact: Callable[..., Path], changes: dict[str, Any], message: str
+) -> None:
+    folder = write_artifact()
+    edit(folder, **changes)
+    with pytest.raises(ArtifactError, match=message):
+        Predictor.read(folder)
+
+
+def test_weights_that_are_not_finite_are_refused(write_artifact: Callable[..., Path]) -> None:
+    folder = write_artifact()
+    config, weights = artifact.read(folder)
+    network = artifact.build_network(config, weights)
+    network.head.bias[0] = torch.nan
+    artifact.save(folder, network, config)
+    with pytest.raises(ArtifactError, match="not all finite"):
+        Predictor.read(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights"])
+def test_weights_that_torch_cannot_read_are_refused(write_artifact: Callable[..., Path], content: bytes) -> None:
+    config, _ = artifact.read(write_artifact())
+    with pytest.raises(ArtifactError, match="cannot be loaded"):
+        artifact.build_network(config, content)
+
+
+def test_a_folder_that_is_missing_or_half_written_is_refused(
+    tmp_path: Path, write_artifact: Callable[..., Path]
+) -> None:
+    with pytest.raises(ArtifactError, match="no model artifact"):
+        Predictor.read(tmp_path / "nowhere")
+    folder = write_artifact()
+    (folder / "model_config.json").write_text("{")
+    with pytest.raises(ArtifactError, match="not JSON"):
+        Predictor.read(folder)
+
+
+def test_the_shipped_artifact_loads_is_small_and_says_where_it_comes_from() -> None:
+    folder = artifact.shipped_artifact()
+    predictor = Predictor.read(folder)
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 3_000_000
+    assert predictor.lead_hours == 168
+    assert "Cambridge" in predictor.config["attribution"]
+    assert len(predictor.config["training_building_ids"]) == 57

@@ -1,0 +1,106 @@
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from wattcast_models import artifact
+from wattcast_models.predictor import Predictor, network_of
+
+
+@pytest.mark.parametrize("kind", ["mlp", "lstm"])
+def test_a_forecast_has_a_row_per_building_an_hour_per_future_hour_and_ordered_quantiles(
+    raw: Callable[..., Any], write_artifact: Callable[..., Path], kind: str
+) -> None:
+    predictor = Predictor.read(write_artifact(kind=kind))
+    for leads in (1, 24, 168):
+        quantiles = predictor(raw(5, lead_hours=leads))
+        assert (quantiles.shape, quantiles.dtype) == ((5, leads, 3), np.float64)
+        assert (np.diff(quantiles, axis=-1) >= 0).all()
+
+
+def test_a_pickled_predictor_forecasts_the_same(raw: Callable[..., Any], write_artifact: Callable[..., Path]) -> None:
+    predictor = Predictor.read(write_artifact())
+    travelled = pickle.loads(pickle.dumps(predictor))
+    assert travelled == predictor
+    np.testing.assert_array_equal(travelled(raw()), predictor(raw()))
+
+
+def test_the_network_is_built_once_per_version_and_a_new_version_replaces_it(
+    raw: Callable[..., Any], write_artifact: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (Predictor.read(write_artifact(seed)) for seed in (1, 2))
+    built = []
+    build = artifact.build_network
+    monkeypatch.setattr(artifact, "build_network", lambda *args: built.append(args[0]["version"]) or build(*args))
+    before = [first(raw()), pickle.loads(pickle.dumps(first))(raw())]
+    assert built == ["v1"]
+    after = second(raw())
+    assert built == ["v1", "v2"]
+    assert network_of(second) is network_of(second)
+    assert not np.allclose(before[0], after)
+
+
+def test_rows_do_not_see_each_other(raw: Callable[..., Any], write_artifact: Callable[..., Path]) -> None:
+    predictor, inputs = Predictor.read(write_artifact()), raw(300)
+    alone = predictor({name: values[270:271] for name, values in inputs.items()})
+    np.testing.assert_allclose(predictor(inputs)[270:271], alone, rtol=1e-4)
+
+
+def test_a_longer_context_is_cut_and_a_shorter_one_counts_as_missing(
+    raw: Callable[..., Any], write_artifact: Callable[..., Path]
+) -> None:
+    predictor, whole = Predictor.read(write_artifact()), raw(context_hours=900)
+    context = ("energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy")
+    last = whole | {name: whole[name][:, -672:] for name in context}
+    np.testing.assert_array_equal(predictor(whole), predictor(last))
+    short = whole | {name: whole[name][:, -100:] for name in context}
+    filled = {name: np.pad(short[name], ((0, 0), (572, 0)), constant_values=np.nan) for name in context}
+    np.testing.assert_array_equal(predictor(short), predictor(whole | filled))
+    empty = whole | {name: whole[name][:, :0] for name in context}
+    assert np.isfinite(predictor(empty)).all()
+
+
+def test_forecasts_scale_with_the_load(raw: Callable[..., Any], write_artifact: Callable[..., Path]) -> None:
+    predictor, inputs = Predictor.read(write_artifact()), raw()
+    larger = inputs | {"energy_usage_kwh": inputs["energy_usage_kwh"] * 1000}
+    np.testing.assert_allclose(predictor(larger), predictor(inputs) * 1000, rtol=1e-3)
+
+
+def test_only_a_meter_that_has_been_negative_is_forecast_negative(
+    raw: Callable[..., Any], write_artifact: Callable[..., Path]
+) -> None:
+    predictor, inputs = Predictor.read(write_artifact()), raw()
+    mostly_zero = inputs | {"energy_usage_kwh": np.where(inputs["energy_usage_kwh"] > 30, 1, 0)}
+    assert predictor(mostly_zero).min() == 0
+    exporting = inputs | {"energy_usage_kwh": inputs["energy_usage_kwh"] - 100}
+    assert predictor(exporting).max() < 0
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_values_that_are_no_numbers_count_as_missing(
+    raw: Callable[..., Any], write_artifact: Callable[..., Path], value: float
+) -> None:
+    predictor, inputs = Predictor.read(write_artifact()), raw()
+    for name in ("energy_usage_kwh", "temperature_c", "future_temperature_c", "occupancy"):
+        inputs[name][:, 3] = value
+    assert np.isfinite(predictor(inputs)).all()
+
+
+def test_inputs_of_wrong_shapes_are_a_value_error(raw: Callable[..., Any], write_artifact: Callable[..., Path]) -> None:
+    predictor, inputs = Predictor.read(write_artifact(lead_hours=48)), raw()
+    for wrong in (
+        raw(lead_hours=49),
+        {name: values for name, values in inputs.items() if name != "origin"},
+        inputs | {"occupancy": inputs["occupancy"][:1]},
+        inputs | {"future_humidity_pct": inputs["future_humidity_pct"][:, :5]},
+        inputs | {"origin": np.full(3, np.datetime64("NaT", "s"))},
+    ):
+        with pytest.raises(ValueError, match=r"inputs|origin"):
+            predictor(wrong)
+
+
+def test_no_rows_give_no_forecasts(raw: Callable[..., Any], write_artifact: Callable[..., Path]) -> None:
+    assert Predictor.read(write_artifact())(raw(0)).shape == (0, 24, 3)
