@@ -21,10 +21,11 @@ install: $(STAMP)  ## put Wattcast, all it needs at locked versions, and its Jav
 	@$(BIN)/wattcast jars
 
 $(STAMP): requirements.lock torch.lock pyproject.toml
-	@[ -n "$(PYTHON)" ] || { echo "Wattcast needs Python 3.11 or newer and there is none on PATH: install one (python.org," \
-		"apt, brew, pyenv) and name it, for example 'make install PYTHON=/path/to/python3.11'." >&2; exit 1; }
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Wattcast needs Python 3.11 or newer and $(or $(PYTHON),PATH) is or has none: install one (python.org, apt," \
+		"brew, pyenv) and name it, for example 'make install PYTHON=/path/to/python3.11'." >&2; exit 1; }
 	@$(PYTHON) lib/wattcast/local/preflight.py
-	@echo "Installing into .venv (about 1 GB to download; a few minutes, once)"
+	@echo "Installing into .venv (once; 1 GB to download, with the CUDA build of torch 4 GB)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { echo "This Python cannot make virtual environments: install its venv module" \
 		"(Debian: apt-get install python3-venv)." >&2; exit 1; }
 	@$(PIP) --require-hashes --no-deps -r requirements.lock

@@ -1,4 +1,4 @@
-"""Backtest a model on recorded readings: day-ahead forecasts of each building's last weeks, scored building by building."""
+"""Backtest a model on recorded readings: day-ahead forecasts of the last weeks, scored building by building."""
 
 import json
 from dataclasses import asdict

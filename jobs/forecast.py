@@ -1,8 +1,10 @@
 """Forecasts: for each building and origin of the issue window that has none, one is appended to `forecasts`."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 from wattcast_models.registry import current_predictor
 
@@ -24,8 +26,8 @@ def live(run: Run, batch: DataFrame, existing: Snapshot) -> DataFrame | None:
     return None if batch.isEmpty() else missing(run, existing)
 
 
-def missing(run: Run, existing: Snapshot, span: Span | None = None) -> DataFrame | None:
-    """The forecasts that `span` lacks, by default the issue window; None while there are no hours."""
+def missing(run: Run, existing: Snapshot, span: Span | None = None, buildings: Sequence[str] = ()) -> DataFrame | None:
+    """The forecasts that `span` lacks, by default the issue window, of `buildings` or all; None while there are no hours."""
     hourly, options = run.lake.snapshot("hourly_usage"), run.settings.forecasting
     newest_hour, as_of = run.lake.newest(hourly, "hour"), run.lake.newest(hourly, "as_of")
     if newest_hour is None or as_of is None:
@@ -34,7 +36,7 @@ def missing(run: Run, existing: Snapshot, span: Span | None = None) -> DataFrame
     clock, max_wait = max(as_of, now, run.close_at or as_of), timedelta(minutes=run.settings.closing.max_wait_minutes)
     span = span or live_span(newest_hour=newest_hour, clock=clock, max_wait=max_wait, catch_up_hours=options.catch_up_hours)
     return wanted_forecasts(
-        hourly.frame, span,
+        hourly.frame.where(F.col("building_id").isin(*buildings)) if buildings else hourly.frame, span,
         existing=existing.frame,
         buildings=run.lake.table("buildings"),
         weather=run.lake.table("received_weather_forecasts").where("accepted"),

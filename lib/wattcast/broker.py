@@ -106,6 +106,21 @@ class Broker:
             }
         ).load()
 
+    def batch(
+        self, spark: "SparkSession", topic: str, *, starts: Mapping[str, int], stops: Mapping[str, int]
+    ) -> "DataFrame":
+        """Committed records of a topic from the offset in `starts` to the one before that in `stops`, by partition."""
+        partitions = sorted(int(number) for number in starts)
+        reader = spark.read.format("kafka").options(**self.spark_options())
+        return reader.options(
+            **{
+                "assign": json.dumps({topic: partitions}),
+                "startingOffsets": json.dumps({topic: dict(starts)}),
+                "endingOffsets": json.dumps({topic: dict(stops)}),
+                "kafka.isolation.level": "read_committed",
+            }
+        ).load()
+
     def sink(self, messages: "DataFrame", topic: str) -> "DataStreamWriter":
         """A writer of messages (key, value) to a topic, at least once each."""
         writer = messages.writeStream.format("kafka").options(**self.spark_options())

@@ -78,10 +78,12 @@ def run(*jobs: Job, argv: Sequence[str] | None = None) -> None:
 
 
 @contextmanager
-def opened(close_at: datetime | None = None, *, once: bool = True, name: str = "wattcast") -> Iterator[Run]:
+def opened(
+    close_at: datetime | None = None, *, once: bool = True, name: str = "wattcast", with_broker: bool = True
+) -> Iterator[Run]:
     """Session, lake and broker of the settings, closed afterwards."""
-    current = settings()
-    broker = Broker(connected(current).kafka)
+    current = connected(settings()) if with_broker else settings()
+    broker = Broker(current.kafka)
     spark = spark_session(current, name=name)
     lake = Lakehouse(spark, current, once=once)
     try:

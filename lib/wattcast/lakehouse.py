@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlparse
 
+import pandas as pd
 from delta.tables import DeltaTable
 from filelock import FileLock, Timeout
 from pyspark.sql import DataFrame, SparkSession
@@ -130,6 +131,12 @@ class Lakehouse:
             return count
         finally:
             kept.unpersist()
+
+    def frame(self, name: str, rows: pd.DataFrame) -> DataFrame:
+        """Rows in the columns and types of a table, from pandas; a column that is missing there is null."""
+        table = contract(name)
+        plain = rows.reindex(columns=list(table.column_names)).astype(object).where(lambda each: each.notna(), None)
+        return self.spark.createDataFrame([tuple(row) for row in plain.itertuples(index=False)], table.schema)
 
     def replace(self, name: str, rows: DataFrame) -> None:
         """Put `rows` in the place of a table that is no ledger, such as the metadata of buildings; history is kept."""

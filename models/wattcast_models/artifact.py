@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wattcast_models.features import FEATURES_OF
+from wattcast_models.columns import FEATURES_OF
 from wattcast_models.networks import KINDS, QUANTILES, Forecaster
 
 FORMAT_VERSION = 1
@@ -98,7 +98,7 @@ def build_network(config: Mapping[str, Any], weights: bytes) -> Forecaster:
     try:
         state: dict[str, Tensor] = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
         network.load_state_dict(state)
-    except Exception as error:  # noqa: BLE001 - torch raises pickle, zip, key and runtime errors for a broken file
+    except Exception as error:  # torch raises pickle, zip, key and runtime errors for a broken file
         raise ArtifactError(f"The weights of {config['name']} {config['version']} cannot be loaded: {error}") from error
     if not all(bool(torch.isfinite(weight).all()) for weight in state.values()):
         raise ArtifactError(f"The weights of {config['name']} {config['version']} are not all finite.")

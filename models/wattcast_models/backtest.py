@@ -82,7 +82,7 @@ def _errors(
     naive: NDArray[np.float32],
     mean: float,
 ) -> Score:
-    """All (hours,), quantiles (hours, 3). Pinball is the mean over the quantiles of twice the loss: NMAE for a point."""
+    """All (hours,), quantiles (hours, 3). Pinball is the mean over quantiles of twice the loss: NMAE for a point."""
     error, naive_error = actual - quantiles[:, 1], actual - naive
     over = actual[:, None] - quantiles  # (hours, 3)
     levels = np.array(QUANTILES)

@@ -1,4 +1,4 @@
-"""The local calendar of hours: clock, weekday, season and days off, in the building's own time over every clock change."""
+"""The local calendar of hours: clock, weekday, season and days off, in the building's own time over clock changes."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -30,10 +30,9 @@ def local_calendar(
         return calendar
     years = np.stack([hours.min(axis=1), hours.max(axis=1)], axis=1).astype("datetime64[h]").astype("datetime64[Y]")
     rows_of: dict[tuple[str, str, str, int, int], list[int]] = {}
-    for row, (*place, (first, last)) in enumerate(
-        zip(timezone, country, closures, years.astype(int) + 1970, strict=True)
-    ):
-        rows_of.setdefault((*place, int(first), int(last)), []).append(row)
+    places = zip(timezone, country, closures, years.astype(np.int64) + 1970, strict=True)
+    for row, (zone, land, closed, (first, last)) in enumerate(places):
+        rows_of.setdefault((zone, land, closed, int(first), int(last)), []).append(row)
     for place_and_years, rows in rows_of.items():
         start, table = _table(*place_and_years)
         calendar[rows] = table[hours[rows] - start]
@@ -46,7 +45,7 @@ def _table(
 ) -> tuple[int, NDArray[np.int16]]:
     """The first hour since 1970 and the calendar of every hour of these years, (hours, COLUMNS)."""
     start, end = (int(np.datetime64(f"{year:04d}-01-01", "h").astype(np.int64)) for year in (first_year, last_year + 1))
-    utc = pd.to_datetime(np.arange(start, end), unit="h", utc=True)
+    utc = pd.DatetimeIndex(np.arange(start, end).astype("datetime64[h]").astype("datetime64[s]"), tz="UTC")
     local = utc.tz_convert(_zone(timezone)).tz_localize(None)
     days = local.to_numpy().astype("datetime64[D]")
     weekend_days, public = _weekend_and_holidays(country, first_year, last_year)

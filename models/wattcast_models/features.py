@@ -8,8 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattcast_models import calendar as local
+from wattcast_models.columns import (
+    CANDIDATES,
+    DAY_LAGS,
+    FEATURES_OF,
+    LARGEST,
+    WEEK_LAGS,
+    Floats,
+    calendar_columns,
+    energy_columns,
+    humidity_columns,
+    occupancy_columns,
+    temperature_columns,
+    warmth,
+)
 
-Floats = NDArray[np.float32]
 Inputs = Mapping[str, NDArray[Any]]
 
 CONTEXT_INPUTS = ("energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy")  # (n, context hours)
@@ -18,38 +31,6 @@ PLACE_INPUTS = ("timezone", "country", "closures")  # (n,)
 
 SEQUENCE_HOURS = 168
 SEQUENCE = ("energy", "energy_present", "temperature", "temperature_present", "hour_sin", "hour_cos", "day_off")
-DAY_LAGS, WEEK_LAGS = range(1, 8), range(1, 5)
-LAGS = tuple([f"day_{lag}" for lag in DAY_LAGS] + [f"week_{lag}" for lag in WEEK_LAGS])
-PROFILES = ("hour_of_week", "same_kind_of_day", "same_kind_of_day_lately")
-CANDIDATES = LAGS + PROFILES
-
-CALENDAR_FEATURES = (
-    "hour_sin hour_cos hour_sin_2 hour_cos_2 monday tuesday wednesday thursday friday saturday sunday "
-    "weekend holiday day_off off_before off_after lead first_day"
-).split()
-SEASON_FEATURES = ["season_sin", "season_cos"]
-ENERGY_FEATURES = [
-    *CANDIDATES,
-    *(f"{name}_missing" for name in CANDIDATES),
-    *(f"{lag}_same_kind" for lag in LAGS),
-    *("profile_hour_before profile_hour_after level_3h level_24h change_3h change_24h change_week history".split()),
-]
-TEMPERATURE_FEATURES = (
-    "temperature_24h temperature_24h_missing temperature_day_1 temperature_week_1 temperature_change "
-    "future_temperature future_temperature_missing future_temperature_change"
-).split()
-HUMIDITY_FEATURES = "humidity_24h humidity_24h_missing future_humidity future_humidity_missing".split()
-OCCUPANCY_FEATURES = "occupancy_24h occupancy_day_1 occupancy_week_1 occupancy_missing".split()
-FEATURES_OF = {
-    "energy_usage_kwh": ENERGY_FEATURES,
-    "calendar": CALENDAR_FEATURES,
-    "day_of_year": SEASON_FEATURES,
-    "temperature_c": TEMPERATURE_FEATURES,
-    "humidity_pct": HUMIDITY_FEATURES,
-    "occupancy": OCCUPANCY_FEATURES,
-}
-
-LARGEST = 30.0  # scaled values beyond it are spikes: as an input they say no more than this
 
 
 @dataclass(frozen=True)
@@ -65,17 +46,18 @@ class Features:
 
 
 def features(inputs: Inputs, *, inputs_used: Sequence[str], context_hours: int, leads: NDArray[np.int64]) -> Features:
-    """The network inputs for the target hours origin + `leads`, made of hours before the origin and future weather only."""
+    """The network inputs for the hours origin + `leads`, made of hours before the origin and future weather only."""
     context = {name: tail(inputs[name], context_hours) for name in CONTEXT_INPUTS}
     energy, present, loc, scale = normalise(context["energy_usage_kwh"])  # (n, C), (n, C), (n, 1), (n, 1)
     past, target = _calendars(inputs, context_hours, leads)  # (n, C, columns), (n, leads, columns)
-    lags = _lag_index(past, target, leads)  # (n, leads, lags)
+    lags = lag_index(past, target, leads)  # (n, leads, lags)
+    future = [np.asarray(inputs[name], np.float32)[:, leads] for name in FUTURE_INPUTS]  # (n, leads)
     columns = {
-        **_calendar_columns(target, leads),
-        **_energy_columns(energy, present, past, target, lags),
-        **_temperature_columns(inputs, context["temperature_c"], lags, leads),
-        **_humidity_columns(inputs, context["humidity_pct"], leads),
-        **_occupancy_columns(context["occupancy"], lags),
+        **calendar_columns(target, leads),
+        **energy_columns(energy, present, past, target, lags),
+        **temperature_columns(context["temperature_c"], future[0], lags),
+        **humidity_columns(context["humidity_pct"], future[1]),
+        **occupancy_columns(context["occupancy"], lags),
     }
     names = [name for used in inputs_used for name in FEATURES_OF[used]]
     missing = np.stack([columns[f"{name}_missing"] for name in CANDIDATES], axis=-1)
@@ -124,11 +106,13 @@ def _calendars(
 ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     origin = np.asarray(inputs["origin"]).astype("datetime64[h]").astype(np.int64)[:, None]  # (n, 1)
     offsets = np.concatenate([np.arange(-context_hours, 0), leads])[None, :]
-    every = local.local_calendar(origin + offsets, *(inputs[name] for name in PLACE_INPUTS))
+    every = local.local_calendar(
+        origin + offsets, *([str(value or "") for value in inputs[name]] for name in PLACE_INPUTS)
+    )
     return every[:, :context_hours], every[:, context_hours:]
 
 
-def _lag_index(past: NDArray[np.int16], target: NDArray[np.int16], leads: NDArray[np.int64]) -> NDArray[np.int64]:
+def lag_index(past: NDArray[np.int16], target: NDArray[np.int16], leads: NDArray[np.int64]) -> NDArray[np.int64]:
     """Where in the context the same local hour lies 1-7 days before the origin's day and 1-4 weeks before the target,
     (n, leads, lags); -1 where it is outside. A clock change in between moves the index by the hour that it moved."""
     hours = past.shape[1]
@@ -141,158 +125,13 @@ def _lag_index(past: NDArray[np.int16], target: NDArray[np.int16], leads: NDArra
     return np.where((index >= 0) & (index < hours), index, -1)
 
 
-def _calendar_columns(target: NDArray[np.int16], leads: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    hour, season = (
-        2 * np.pi * target[..., local.HOUR] / np.float32(24),
-        2 * np.pi * target[..., local.DAY_OF_YEAR] / np.float32(365.25),
-    )
-    weekday = target[..., local.WEEKDAY]
-    waves = [np.sin(hour), np.cos(hour), np.sin(2 * hour), np.cos(2 * hour)]
-    flags = [target[..., column] for column in (local.WEEKEND, local.HOLIDAY, local.DAY_OFF, local.OFF_BEFORE)]
-    weekdays = [weekday == day for day in range(7)]
-    rest = [target[..., local.OFF_AFTER], leads[None, :] / 168, leads[None, :] < 24]
-    columns = dict(zip(CALENDAR_FEATURES, waves + weekdays + flags + rest, strict=True))
-    return columns | {"season_sin": np.sin(season), "season_cos": np.cos(season)}
-
-
-def _energy_columns(
-    energy: Floats,
-    present: NDArray[np.bool_],
-    past: NDArray[np.int16],
-    target: NDArray[np.int16],
-    lags: NDArray[np.int64],
-) -> dict[str, NDArray[Any]]:
-    columns: dict[str, NDArray[Any]] = {}
-    row = np.arange(len(energy))[:, None, None]
-    found = present[row, lags] & (lags >= 0)  # (n, leads, lags)
-    value = np.where(found, energy[row, lags], np.float32(0))
-    same_kind = past[row, lags, local.DAY_OFF] == target[..., None, local.DAY_OFF]
-    for number, name in enumerate(LAGS):
-        columns[name], columns[f"{name}_missing"] = value[..., number], ~found[..., number]
-        columns[f"{name}_same_kind"] = same_kind[..., number] & found[..., number]
-    columns |= _profile_columns(energy, present, past, target)
-    return columns | _level_columns(energy, present)
-
-
-def _profile_columns(
-    energy: Floats, present: NDArray[np.bool_], past: NDArray[np.int16], target: NDArray[np.int16]
-) -> dict[str, NDArray[Any]]:
-    """Means over the context at the target's hour: of its weekday, of its kind of day (off or not), and of that lately."""
-    hours = energy.shape[1]
-    lately = (
-        np.exp(np.arange(-hours, 0) / (3 * 24)).astype(np.float32)[None, :] * present
-    )  # weights fall to 1/e in 3 days
-    week, kind = (_profile_key(calendar) for calendar in (past, target)), None
-    (past_week, past_kind), (week_key, kind) = week
-    columns: dict[str, NDArray[Any]] = {}
-    profiles = zip(
-        PROFILES, (past_week, past_kind, past_kind), (week_key, kind, kind), (present, present, lately), strict=True
-    )
-    for name, past_key, key, weight in profiles:
-        mean, weight_seen = _means(energy, weight, past_key)  # (n, keys)
-        columns[name] = np.take_along_axis(mean, key, axis=1)
-        columns[f"{name}_missing"] = np.take_along_axis(weight_seen, key, axis=1) <= 0
-    for name, step in (("profile_hour_before", -1), ("profile_hour_after", 1)):
-        neighbour = kind // 24 * 24 + (kind + step) % 24
-        columns[name] = np.take_along_axis(mean, neighbour, axis=1)
-    return columns
-
-
-def _profile_key(calendar: NDArray[np.int16]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    hour, weekday, day_off = (
-        calendar[..., column].astype(np.int64) for column in (local.HOUR, local.WEEKDAY, local.DAY_OFF)
-    )
-    return weekday * 24 + hour, day_off * 24 + hour
-
-
-def _means(energy: Floats, weight: NDArray[Any], key: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Weighted means of each row's energy by key, (n, 168), and the weights behind them; 0 where there is nothing."""
-    flat = (np.arange(len(key))[:, None] * 168 + key).ravel()
-    size = len(key) * 168
-    total = np.bincount(flat, weights=(energy * weight).ravel(), minlength=size)
-    seen = np.bincount(flat, weights=weight.ravel().astype(np.float64), minlength=size)
-    mean = np.divide(total, seen, out=np.zeros_like(total), where=seen > 0)
-    return mean.reshape(-1, 168).astype(np.float32), seen.reshape(-1, 168).astype(np.float32)
-
-
-def _level_columns(energy: Floats, present: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
-    """How high the last hours, day and week are, and against the same hours a week earlier; each (n, 1)."""
-
-    def level(hours: int, ago: int = 0) -> Floats:
-        end = energy.shape[1] - ago
-        return _mean(energy[:, max(end - hours, 0) : end], present[:, max(end - hours, 0) : end])
-
-    return {
-        "level_3h": level(3),
-        "level_24h": level(24),
-        "change_3h": level(3) - level(3, ago=168),
-        "change_24h": level(24) - level(24, ago=168),
-        "change_week": level(168) - level(504, ago=168),
-        "history": present.mean(axis=1, keepdims=True),
-    }
-
-
-def _mean(values: Floats, present: NDArray[np.bool_]) -> Floats:
-    total = np.where(present, values, np.float32(0)).sum(axis=1, keepdims=True)
-    return np.asarray(total / np.maximum(present.sum(axis=1, keepdims=True), 1), np.float32)
-
-
-def _filled(values: NDArray[Any]) -> tuple[Floats, NDArray[np.bool_]]:
-    present = np.isfinite(values)
-    return np.where(present, values, 0).astype(np.float32), present
-
-
-def _temperature_columns(
-    inputs: Inputs, context: Floats, lags: NDArray[np.int64], leads: NDArray[np.int64]
-) -> dict[str, NDArray[Any]]:
-    past, seen = _filled((context - 10) / 10)  # (n, C)
-    future, known = _filled((np.asarray(inputs["future_temperature_c"], np.float32)[:, leads] - 10) / 10)
-    row, day, week = np.arange(len(past))[:, None], lags[..., 0], lags[..., len(DAY_LAGS)]
-    last_day, day_seen = _mean(past[:, -24:], seen[:, -24:]), seen[:, -24:].any(axis=1, keepdims=True)
-    at_day, at_week = (np.where(lag >= 0, past[row, lag], 0) for lag in (day, week))
-    return {
-        "temperature_24h": last_day,
-        "temperature_24h_missing": ~day_seen,
-        "temperature_day_1": at_day,
-        "temperature_week_1": at_week,
-        "temperature_change": last_day - _mean(past[:, -192:-168], seen[:, -192:-168]),
-        "future_temperature": future,
-        "future_temperature_missing": ~known,
-        "future_temperature_change": np.where(known & (week >= 0) & seen[row, week], future - at_week, 0),
-    }
-
-
-def _humidity_columns(inputs: Inputs, context: Floats, leads: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    past, seen = _filled((context[:, -24:] - 70) / 30)
-    future, known = _filled((np.asarray(inputs["future_humidity_pct"], np.float32)[:, leads] - 70) / 30)
-    return {
-        "humidity_24h": _mean(past, seen),
-        "humidity_24h_missing": ~seen.any(axis=1, keepdims=True),
-        "future_humidity": future,
-        "future_humidity_missing": ~known,
-    }
-
-
-def _occupancy_columns(context: Floats, lags: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """Occupancy as a share of the row's own mean."""
-    people, seen = _filled(context)
-    people = np.clip(people / np.maximum(_mean(people, seen), np.float32(0.1)), 0, LARGEST)
-    row, day, week = np.arange(len(people))[:, None], lags[..., 0], lags[..., len(DAY_LAGS)]
-    return {
-        "occupancy_24h": _mean(people[:, -24:], seen[:, -24:]),
-        "occupancy_day_1": np.where(day >= 0, people[row, day], 0),
-        "occupancy_week_1": np.where(week >= 0, people[row, week], 0),
-        "occupancy_missing": ~seen.any(axis=1, keepdims=True),
-    }
-
-
 def _sequence(
     energy: Floats, present: NDArray[np.bool_], temperature: Floats, past: NDArray[np.int16], *, with_weather: bool
 ) -> Floats:
     recent = slice(-SEQUENCE_HOURS, None)
-    warmth, seen = _filled((temperature[:, recent] - 10) / 10)
+    warm, seen = warmth(temperature[:, recent])
     hour = 2 * np.pi * past[:, recent, local.HOUR] / np.float32(24)
-    weather = [warmth * with_weather, seen * with_weather]
+    weather = [warm * with_weather, seen * with_weather]
     columns = [
         energy[:, recent],
         present[:, recent],

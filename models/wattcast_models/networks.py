@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wattcast_models.features import CANDIDATES, LAGS, SEQUENCE, SEQUENCE_HOURS
+from wattcast_models.columns import CANDIDATES, LAGS
+from wattcast_models.features import SEQUENCE, SEQUENCE_HOURS
 
 QUANTILES = (0.1, 0.5, 0.9)
 Kind = Literal["mlp", "lstm"]
@@ -38,11 +39,11 @@ class Forecaster(nn.Module):
         summary = self.encoder(sequence)  # (n, summary)
         repeated = summary[:, None, :].expand(-1, leads.shape[1], -1)  # (n, leads, summary)
         out = self.head(self.body(torch.cat([repeated, leads], dim=-1)))  # (n, leads, candidates + 3)
-        score, correction, widths = out.split([len(CANDIDATES), 1, 2], dim=-1)
+        score, correction, widths = torch.split(out, [len(CANDIDATES), 1, 2], dim=-1)
         weight = score.masked_fill(missing, -1e4).softmax(dim=-1)  # (n, leads, candidates)
         median = (weight * candidates).sum(dim=-1, keepdim=True) + correction  # (n, leads, 1)
-        below, above = functional.softplus(widths).split(1, dim=-1)  # (n, leads, 1) each, > 0
-        return torch.cat([median - below, median, median + above], dim=-1)  # (n, leads, 3)
+        width = functional.softplus(widths)  # (n, leads, 2), > 0
+        return torch.cat([median - width[..., :1], median, median + width[..., 1:]], dim=-1)  # (n, leads, 3)
 
 
 class MlpEncoder(nn.Module):

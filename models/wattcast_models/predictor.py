@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from wattcast_models import artifact
-from wattcast_models.features import Inputs, features
+from wattcast_models.features import CONTEXT_INPUTS, FUTURE_INPUTS, PLACE_INPUTS, Inputs, features
 from wattcast_models.networks import Forecaster
 
+REQUIRED = ("origin", *PLACE_INPUTS, *CONTEXT_INPUTS, *FUTURE_INPUTS)
 ROWS_AT_ONCE = 256  # bounds the memory of a call
 
 _built: dict[str, Forecaster] = {}  # the network of this process, by the sha256 of its weights: one at a time
@@ -87,12 +88,6 @@ class Predictor:
         lowest = np.where(np.isfinite(energy), energy, 0.0).min(axis=1, initial=0.0)  # (n,)
         is_never_negative = (lowest >= 0)[:, None, None]
         return np.asarray(np.where(is_never_negative, np.maximum(quantiles, 0.0), quantiles), np.float64)
-
-
-REQUIRED = (
-    "origin timezone country closures energy_usage_kwh temperature_c humidity_pct occupancy "
-    "future_temperature_c future_humidity_pct"
-).split()
 
 
 def network_of(predictor: Predictor) -> Forecaster:

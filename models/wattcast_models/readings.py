@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
+from pyarrow import csv
 
 from wattcast_models.features import CONTEXT_INPUTS
 
@@ -44,7 +45,7 @@ def read_buildings(data: Path, metadata: Path | None = None) -> list[Building]:
         hours = rows["hour"].to_numpy()
         values = np.full((int(hours.max() - hours.min()) + 1, len(CONTEXT_INPUTS)), np.nan, np.float32)
         values[hours - hours.min()] = rows[list(CONTEXT_INPUTS)].to_numpy(np.float32)
-        place = {name: "" for name in METADATA} | places.get(str(building_id), {})
+        place = dict.fromkeys(METADATA, "") | places.get(str(building_id), {})
         buildings.append(Building(str(building_id), int(hours.min()), values, place))
     if not buildings:
         raise ValueError(f"{data.name} holds no readings.")
@@ -57,7 +58,7 @@ def read_places(metadata: Path) -> dict[str, dict[str, str]]:
     if "building_id" not in table:
         raise ValueError(f"{metadata.name} lacks the column building_id.")
     known = table.reindex(columns=list(METADATA), fill_value="")
-    return dict(zip(table["building_id"], known.to_dict("records"), strict=True))  # type: ignore[arg-type]
+    return dict(zip(table["building_id"], known.to_dict("records"), strict=True))
 
 
 def building_ids(data: Path) -> set[str]:
@@ -69,7 +70,10 @@ def building_ids(data: Path) -> set[str]:
 def _dataset(data: Path) -> ds.Dataset:
     if not data.exists():
         raise FileNotFoundError(f"{data} does not exist.")
-    return ds.dataset(data, format="csv" if ".csv" in data.suffixes else "parquet")
+    if ".csv" not in data.suffixes:
+        return ds.dataset(data, format="parquet")
+    types = {"building_id": pa.string(), **dict.fromkeys(CONTEXT_INPUTS, pa.float64())}
+    return ds.dataset(data, format=ds.CsvFileFormat(convert_options=csv.ConvertOptions(column_types=types)))
 
 
 def _hourly(data: Path) -> pd.DataFrame:
@@ -98,7 +102,8 @@ def _partial_sums(data: Path) -> Iterator[pd.DataFrame]:
 
 
 def _sums(readings: pd.DataFrame) -> pd.DataFrame:
-    readings = readings.drop_duplicates(["building_id", "timestamp"], keep="last")
+    keys = ["building_id", "timestamp"]
+    readings = readings.dropna(subset=keys).drop_duplicates(keys, keep="last")
     measured_at = pd.to_datetime(readings["timestamp"], utc=True).astype("datetime64[s, UTC]")
     energy = readings["energy_usage_kwh"].astype(np.float64)
     sums = pd.DataFrame(

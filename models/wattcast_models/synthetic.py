@@ -1,4 +1,4 @@
-"""Synthetic buildings to train beside recorded ones: other countries, climates, uses and sensors than the records hold."""
+"""Synthetic buildings to train beside recorded ones: other countries, climates and uses than the records hold."""
 
 from dataclasses import dataclass
 
@@ -104,7 +104,9 @@ def _presence(hours: _Hours, rng: np.random.Generator) -> Floats:
         return np.full(len(hours.hour), 1.0)
     if use == "home":
         at_home = np.isin(hours.hour, np.arange(rng.integers(5, 8), 9)) | (hours.hour >= rng.integers(16, 20))
-        return np.where(at_home, 1.0, np.where(hours.weekend | hours.holiday, 0.6, 0.3)) * (1 - 0.4 * (hours.hour < 5))
+        is_day_off = hours.weekend | hours.holiday
+        by_day = np.where(at_home, 1.0, np.where(is_day_off, 0.6, 0.3))
+        return np.asarray(by_day * (1 - 0.4 * (hours.hour < 5)), float)
     opens, closes = rng.integers(5, 11), rng.integers(14, 23)
     is_open_day = ~hours.weekend if use == "work" else hours.weekday != rng.choice([5, 6, 7])  # 7: open every day
     if rng.random() < 0.8:
@@ -135,4 +137,4 @@ def _energy(hours: _Hours, temperature: Floats, presence: Floats, rng: np.random
         load[:] = load.mean()
     steps = rng.choice([1e-4, 0.01, 0.05])
     load = np.round(load / steps) * steps * 10 ** rng.uniform(-0.5, 3)
-    return np.where(rng.random(count) < rng.choice([0, 0.01]), np.nan, load)
+    return np.asarray(np.where(rng.random(count) < rng.choice([0, 0.01]), np.nan, load), float)

@@ -3,7 +3,7 @@
 import copy
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
-from wattcast_models.features import CONTEXT_INPUTS, FEATURES_OF, Inputs, features
+from wattcast_models.columns import FEATURES_OF
+from wattcast_models.features import CONTEXT_INPUTS, Inputs, features
 from wattcast_models.networks import Forecaster, Kind, pinball
 from wattcast_models.readings import Building
 from wattcast_models.windows import Origins, cut, hidden, split_origins
@@ -50,46 +51,56 @@ class Trained:
 
 
 def train(buildings: Sequence[Building], options: TrainingOptions, *, show_progress: bool = True) -> Trained:
-    """A network trained on all buildings together; ValueError when there is too little data."""
+    """A network trained on all buildings together; ValueError when there is too little data.
+
+    The same seed, data and options give the same weights, unless the minutes end the run.
+    """
     torch.manual_seed(options.seed)
     rng = np.random.default_rng(options.seed)
     inputs = inputs_present(buildings)
     origins, later = split_origins(buildings, lead_hours=options.lead_hours, validation_share=options.validation_share)
     if len(origins) < options.batch_windows or not len(later):
         raise ValueError(f"Too little data: {len(origins)} training windows; give each building some months of hours.")
+    validation = _validation(buildings, later, inputs, options)
     network = Forecaster(options.network, n_features(inputs), options.hidden, options.summary)
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, options.learning_rate, total_steps=options.steps, pct_start=0.05
     )
-    validation = _validation(buildings, later, inputs, options)
-    best, best_loss, best_step, checks_without_gain, step = copy.deepcopy(network.state_dict()), np.inf, 0, 0, 0
-    started, average = time.monotonic(), 0.0
+    best, average, started = _Best(network), float("nan"), time.monotonic()
     with _progress(show_progress) as progress:
         task = progress.add_task("training", total=options.steps, loss="")
         for step in range(1, options.steps + 1):
-            batch = _sample(buildings, origins, inputs, options, rng)
-            loss = _loss(network, batch, options)
+            loss = _loss(network, _sample(buildings, origins, inputs, options, rng), options)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
             average = loss.item() if step == 1 else 0.98 * average + 0.02 * loss.item()
-            is_over = time.monotonic() - started > 60 * options.minutes or step == options.steps
-            if step % options.check_every_steps == 0 or is_over:
-                checked = _validation_loss(network, validation, options)
-                checks_without_gain += 1
-                if checked < best_loss:
-                    best, best_loss, best_step = copy.deepcopy(network.state_dict()), checked, step
-                    checks_without_gain = 0
-                progress.console.log(f"step {step}: loss {average:.4f}, later weeks {checked:.4f}", highlight=False)
-            progress.update(task, completed=step, loss=f"loss {average:.4f}, best on later weeks {best_loss:.4f}")
-            if is_over or checks_without_gain >= options.patience_checks:
+            is_over = step == options.steps or time.monotonic() - started > 60 * options.minutes
+            if is_over or step % options.check_every_steps == 0:
+                best.take(network, _validation_loss(network, validation, options), step)
+            progress.update(task, completed=step, loss=f"loss {average:.4f}, on later weeks {best.loss:.4f}")
+            if is_over or best.checks_without_gain >= options.patience_checks:
                 break
-    network.load_state_dict(best)
-    measured = {"steps": step, "best_step": best_step, "training_loss": average, "validation_loss": float(best_loss)}
-    return Trained(network.eval(), inputs, {**measured, "minutes": round((time.monotonic() - started) / 60, 1)})
+    network.load_state_dict(best.weights)
+    metrics = {"steps": step, "best_step": best.step, "training_loss": average, "validation_loss": best.loss}
+    return Trained(network.eval(), inputs, {name: round(value, 4) for name, value in metrics.items()})
+
+
+class _Best:
+    """The weights at the check with the least loss on later weeks."""
+
+    def __init__(self, network: Forecaster) -> None:
+        self.weights = copy.deepcopy(network.state_dict())
+        self.loss, self.step, self.checks_without_gain = float("inf"), 0, 0
+
+    def take(self, network: Forecaster, loss: float, step: int) -> None:
+        self.checks_without_gain += 1
+        if loss < self.loss:
+            self.weights = copy.deepcopy(network.state_dict())
+            self.loss, self.step, self.checks_without_gain = loss, step, 0
 
 
 def inputs_present(buildings: Sequence[Building]) -> list[str]:
@@ -102,10 +113,6 @@ def inputs_present(buildings: Sequence[Building]) -> list[str]:
 
 def n_features(inputs: Sequence[str]) -> int:
     return sum(len(FEATURES_OF[name]) for name in inputs)
-
-
-def options_of(options: TrainingOptions) -> dict[str, object]:
-    return asdict(options)
 
 
 Batch = tuple[list[Tensor], Tensor, Tensor]  # network inputs, scaled actual (n, leads), loss weight (n, leads)

@@ -31,7 +31,8 @@ def split_origins(
 ) -> tuple[Origins, Origins]:
     """Origins for training and for validation: the last share of each building's time validates, and no training
     window reaches into it. An origin has a day of energy both in the week before it and among the hours after it."""
-    train, validation = [], []
+    train: list[Origins] = []
+    validation: list[Origins] = []
     for number, building in enumerate(buildings):
         seen = np.concatenate([[0], np.cumsum(np.isfinite(building.values[:, 0]))])
         hours = np.arange(LEAST_HISTORY_HOURS, building.hours - 24 + 1)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.models.conftest import INPUTS
-from wattcast_models.features import CANDIDATES, FEATURES_OF, Features, features, normalise
+
+from wattcast_models.columns import CANDIDATES, FEATURES_OF
+from wattcast_models.features import Features, features, normalise
 from wattcast_models.readings import Building
 from wattcast_models.windows import Origins, cut
 

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from wattcast_models.features import CANDIDATES, SEQUENCE, SEQUENCE_HOURS
+from wattcast_models.columns import CANDIDATES
+from wattcast_models.features import SEQUENCE, SEQUENCE_HOURS
 from wattcast_models.networks import KINDS, Forecaster, Kind, pinball
 
 

@@ -45,6 +45,17 @@ def test_a_repeated_reading_counts_once_and_a_hole_is_missing_hours(tmp_path: Pa
     np.testing.assert_array_equal(building.values[:, 0], [1, 2, np.nan, np.nan, 3])
 
 
+def test_a_column_that_starts_empty_and_ids_that_are_numbers_are_read_from_csv(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"timestamp": pd.date_range("2024-03-01", periods=100_000, freq="h", tz="UTC"), "building_id": 7}
+    )
+    frame = frame.assign(energy_usage_kwh=1, occupancy=[None] * 99_999 + [3.5])
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    (building,) = read_buildings(tmp_path / "a.csv")
+    assert building.building_id == "7"
+    assert building.values[-2:, 3].tolist() == pytest.approx([np.nan, 3.5], nan_ok=True)
+
+
 def test_metadata_gives_a_building_its_place_and_the_rest_none(tmp_path: Path) -> None:
     frame = pd.DataFrame({"timestamp": "2024-03-01T00:00:00Z", "building_id": ["a", "b"], "energy_usage_kwh": 1.0})
     frame.to_csv(tmp_path / "readings.csv", index=False)

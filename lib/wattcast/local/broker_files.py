@@ -14,8 +14,8 @@ from wattcast.local.preflight import java_executable
 FORMAT_SECONDS = 90
 FORMAT_HEAP_MEGABYTES = 128
 
-# Everything stays for ever: the lake is built from it. The short session lets it come back soon after a SIGKILL: its last
-# life counts as alive until then. The cleaner's buffer would otherwise take 128 MB of the heap.
+# Records stay for ever: the lake is built from them. The short session lets a killed broker come back soon, for its last
+# life counts until then. The cleaner's buffer would otherwise take 128 MB of the heap.
 _PROPERTIES = f"""
 process.roles=broker,controller
 node.id=1

@@ -115,7 +115,7 @@ def _fetch(missing: list[Jar], folder: Path) -> None:
 
 
 def retrieve(coordinates: Iterable[str], folder: Path, *, transitive: bool) -> None:
-    """Let the Ivy that pyspark ships fetch modules into `folder`, laid out by RETRIEVE_PATTERN, past all shared caches."""
+    """Let the Ivy that pyspark ships fetch modules into `folder`, laid out by RETRIEVE_PATTERN, past shared caches."""
     check_java()
     dependencies = "\n".join(
         f"<dependency org={quoteattr(organisation)} name={quoteattr(module)} rev={quoteattr(revision)} "
@@ -141,8 +141,9 @@ def retrieve(coordinates: Iterable[str], folder: Path, *, transitive: bool) -> N
         raise JarsUnavailable(f"Maven Central gave no jars within {FETCH_TIMEOUT_SECONDS} s: try again.") from error
     if done.returncode or "UNRESOLVED DEPENDENCIES" in done.stdout:
         raise JarsUnavailable(
-            f"Java jars are missing in {cache_folder()} and Maven Central could not give them (is this machine offline?): "
-            "run `wattcast jars` once with a connection, or copy that folder from a machine that has it."
+            f"Java jars are missing in {cache_folder()} and Maven Central could not give them "
+            "(is this machine offline?): run `wattcast jars` once with a connection, "
+            "or copy that folder from a machine that has it."
         )
 
 

@@ -29,19 +29,22 @@ READY_SECONDS = 90
 HEAP_MEGABYTES = 320
 TRIES = 3  # a port can be taken between its choice and the broker's start
 
-# Becomes the broker, after asking the kernel (Linux) to end it should the parent vanish without a word.
-_TIED_TO_PARENT = """
+# Becomes the broker: one that heeds SIGTERM even if its parent ignores it and, unless detached, has asked the kernel
+# (Linux) to end it should the parent vanish without a word.
+_BECOME_BROKER = """
 import ctypes, os, signal, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the parent is gone")
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+if sys.argv[1] != "detached":
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit("the parent is gone")
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
 class EmbeddedBroker:
-    """A Kafka broker of this state folder; it comes up with its data and, if that is still free, on its port of last time.
+    """A Kafka broker of this state folder; it comes up with its data and, if that is free, on its last port.
 
     It ends with the process that started it, however that ends (on Linux also by SIGKILL), unless it is `detached`. The
     kernel ties it to the *thread* that started it, so start it in one that lives on, best the main thread.
@@ -116,9 +119,9 @@ class EmbeddedBroker:
 
     def _spawn(self, classpath: str, record: dict[str, Any]) -> subprocess.Popen[bytes]:
         (self._home / "server.properties").write_text(properties(record), encoding="utf-8")
-        command = java_command(classpath, HEAP_MEGABYTES, "kafka.Kafka", "server.properties")
-        if not self._detached:
-            command = [sys.executable, "-I", "-S", "-c", _TIED_TO_PARENT, str(os.getpid()), *command]
+        java = java_command(classpath, HEAP_MEGABYTES, "kafka.Kafka", "server.properties")
+        tie = "detached" if self._detached else str(os.getpid())
+        command = [sys.executable, "-I", "-S", "-c", _BECOME_BROKER, tie, *java]
         with new_log(self._home).open("wb") as log:  # a session of its own: Ctrl-C is for us, we stop the broker
             process = subprocess.Popen(  # noqa: S603
                 command, cwd=self._home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

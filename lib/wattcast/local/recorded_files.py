@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 FEATURES = ["temperature_c", "humidity_pct", "occupancy", "energy_usage_kwh"]
 ROWS_AT_ONCE = 65_536
 HAS_ZONE = r"(?:[zZ]|[+-]\d\d(?::?\d\d)?)$"
+UNREADABLE = (pa.ArrowInvalid, pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, OSError)
 TIME_COLUMNS = ("measured_at", "timestamp")
 
 
@@ -20,7 +21,7 @@ class RecordingError(ValueError):
 
 
 def chunks(file: Path, naive_is_utc: bool, *, with_features: bool) -> Iterator[pd.DataFrame]:
-    """The file in pieces: measured_ms, building_id and, if asked for, device_id and the features (absent: null)."""
+    """The file in pieces: measured_ms, building_id and, if asked for, device_id (or empty) and features (or null)."""
     names = _columns(file)
     time = next((name for name in TIME_COLUMNS if name in names), None)
     if time is None or "building_id" not in names or "energy_usage_kwh" not in names:
@@ -37,7 +38,7 @@ def chunks(file: Path, naive_is_utc: bool, *, with_features: bool) -> Iterator[p
             "building_id": raw["building_id"].astype(str),
         }
         body = {
-            name: raw[name].astype(str) if name == "device_id" else _numbers(raw[name], file)
+            name: raw[name].astype(object).fillna("").astype(str) if name == "device_id" else _numbers(raw[name], file)
             for name in wanted_features
         }
         absent = {
@@ -51,18 +52,22 @@ def _columns(file: Path) -> list[str]:
         if file.suffix == ".csv":
             return list(pd.read_csv(file, nrows=0).columns)
         return list(pq.read_schema(file).names)
-    except (pa.ArrowInvalid, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
+    except UNREADABLE as error:
         raise RecordingError(f"{file.name} cannot be read as {file.suffix or 'Parquet'}: {error}") from error
 
 
 def _raw_chunks(file: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
-    if file.suffix == ".csv":
-        texts: dict[Hashable, type[str]] = {name: str for name in columns if name not in FEATURES}
-        yield from pd.read_csv(file, usecols=columns, dtype=texts, chunksize=ROWS_AT_ONCE)
-        return
-    with pq.ParquetFile(file) as parquet:
-        for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=columns):
-            yield batch.to_pandas()
+    try:
+        if file.suffix == ".csv":
+            texts: dict[Hashable, type[str]] = {name: str for name in columns if name not in FEATURES}
+            for chunk in pd.read_csv(file, dtype=texts, chunksize=ROWS_AT_ONCE):
+                yield chunk[columns]
+            return
+        with pq.ParquetFile(file) as parquet:
+            for batch in parquet.iter_batches(ROWS_AT_ONCE, columns=columns):
+                yield batch.to_pandas()
+    except UNREADABLE as error:
+        raise RecordingError(f"{file.name} cannot be read to its end: {error}") from error
 
 
 def _measured_ms(times: pd.Series, file: Path, naive_is_utc: bool) -> npt.NDArray[np.int64]:

@@ -42,7 +42,7 @@ def records(recording: Recording, faults: Faults, seed: int) -> Iterator[Record]
     later = pd.DataFrame(columns=list(Record._fields))
     taken = 0
     for day_ms, readings in recording.days():
-        made = _made(recording, readings, faults, np.random.default_rng([seed, day_ms // DAY_MS]), taken)
+        made = _made(recording, readings, faults, np.random.default_rng([seed, day_ms // DAY_MS % 2**32]), taken)
         taken += int((made["kind"].isin(KINDS)).sum())
         known = pd.concat([later, made], ignore_index=True) if len(later) else made
         known = known.sort_values("arrival_ms", kind="stable", ignore_index=True)
@@ -64,10 +64,8 @@ def _made(
     is_good = np.array([not broken for broken in rules])
     measured, interval = readings["measured_ms"].to_numpy(), recording.interval_ms[readings["building"].to_numpy()]
     repeated = _repeated(readings)
-    latency = (
-        np.where(repeated, 60, rng.integers(1, 61, len(readings))) * 1000
-    )  # of equal arrivals the file's order decides
-    on_time = measured + interval + latency
+    latency = np.where(repeated, 60, rng.integers(1, 61, len(readings)))  # of equal arrivals the file's order decides
+    on_time = measured + interval + latency * 1000
     late = _lateness(interval, rng)
     hit = _hit(faults, rng.random(len(readings)), ~repeated)
     hit["corrected"] &= is_good  # a rejected reading would leave the wrong value before it standing
@@ -124,7 +122,7 @@ def _repeated(readings: pd.DataFrame) -> npt.NDArray[np.bool_]:
 def _wrong(right: pd.DataFrame, arrival_ms: Ints, factor: npt.NDArray[np.float64]) -> pd.DataFrame:
     """The value that comes before a correction: greater than any right one, at the right one's time."""
     good = [json.loads(value) for value in right["value"]]
-    energy = [round(abs(m["energy_usage_kwh"]) * by + 1, 3) for m, by in zip(good, factor, strict=True)]
+    energy = [round(abs(m["energy_usage_kwh"]) * by * 0, 3) for m, by in zip(good, factor, strict=True)]
     values = [written(m | {"energy_usage_kwh": wrong}) for m, wrong in zip(good, energy, strict=True)]
     return right.assign(arrival_ms=arrival_ms, value=pd.Series(values, right.index, object), kind="wrong")
 
@@ -153,7 +151,7 @@ def messages(recording: Recording, readings: pd.DataFrame) -> npt.NDArray[np.obj
         names, codes = np.unique(readings["device_id"].to_numpy(str), return_inverse=True)
         parts += [
             ',"device_id":',
-            pa.array([json.dumps(str(name), ensure_ascii=False) for name in names]).take(pa.array(codes)),
+            pa.array([json.dumps(str(name) or None, ensure_ascii=False) for name in names]).take(pa.array(codes)),
         ]
     measured = readings["measured_ms"].to_numpy().astype("datetime64[ms]")
     unit = "s" if (measured == measured.astype("datetime64[s]")).all() else "ms"

@@ -1,0 +1,85 @@
+"""Backfill: hours recomputed and forecasts issued for past origins, as it was known then or with today's knowledge.
+
+Rows that exist are not made again, so a backfill can be repeated and resumed. Its forecasts stay in the table under their own
+purpose; none reaches the topic.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from aggregate import missing_hours
+from forecast import missing
+from pyspark.sql import functions as F
+from rich.progress import Progress
+
+from wattcast.forecasting import LIVE, Span
+from wattcast.hourly import hours_of
+from wattcast.job import Run, configure_logging, instant, opened
+
+CHUNK = timedelta(days=7)
+HOUR = timedelta(hours=1)
+
+
+def backfill(run: Run, span: Span, buildings: Sequence[str] = ()) -> tuple[int, int]:
+    """Append the hours and the forecasts that the span lacks, a week at a time; returns how many of each."""
+    chunks = list(_chunks(span))
+    hours = forecasts = 0
+    with Progress() as progress:
+        for chunk in progress.track(chunks, description=f"backfill {span.purpose}"):
+            hours += _hours(run, chunk, buildings)
+            existing = run.lake.snapshot("forecasts")
+            forecasts += run.lake.append("forecasts", missing(run, existing, chunk, buildings), after=existing)
+    return hours, forecasts
+
+
+def _hours(run: Run, chunk: Span, buildings: Sequence[str]) -> int:
+    existing = run.lake.snapshot("hourly_usage")
+    is_in = (F.col("measured_at") >= F.lit(chunk.first)) & (F.col("measured_at") < F.lit(chunk.last + HOUR))
+    touched = hours_of(run.lake.snapshot("received_readings").frame.where(is_in))
+    if buildings:
+        touched = touched.where(F.col("building_id").isin(*buildings))
+    return run.lake.append("hourly_usage", missing_hours(run, touched, existing), after=existing)
+
+
+def _chunks(span: Span) -> Iterator[Span]:
+    start = span.first
+    while start <= span.last:
+        yield Span(start, min(start + CHUNK - HOUR, span.last), span.purpose, span.hindsight)
+        start += CHUNK
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Recompute hours and issue forecasts for past origins")
+    parser.add_argument("--from", dest="first", type=_on_the_hour, required=True, help="first origin (ISO 8601, on the hour)")
+    parser.add_argument("--to", dest="end", type=_on_the_hour, required=True, help="end of the origins, itself not included")
+    parser.add_argument("--buildings", type=lambda text: text.split(","), default=[], help="ids with commas between; default: all")
+    parser.add_argument("--hindsight", action="store_true", help="use what is known today, not what was known then")
+    parser.add_argument("--purpose", help="id of the backfill; default: made from the span")
+    options = parser.parse_args(argv)
+    if options.first >= options.end:
+        parser.error("--from must lie before --to")
+    if options.purpose == LIVE:
+        parser.error("the purpose live is for the forecast job alone")
+    return options
+
+
+def _on_the_hour(text: str) -> datetime:
+    value = instant(text)
+    if value != value.replace(minute=0, second=0, microsecond=0):
+        raise argparse.ArgumentTypeError(f"{text} is not on the hour")
+    return value
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = _options(argv)
+    configure_logging()
+    kind = "hindsight" if options.hindsight else "backfill"
+    purpose = options.purpose or f"{kind}-{options.first:%Y%m%dT%H}-{options.end:%Y%m%dT%H}"
+    with opened(name="backfill", with_broker=False) as run:
+        hours, forecasts = backfill(run, Span(options.first, options.end - HOUR, purpose, options.hindsight), options.buildings)
+    print(f"{purpose}: {hours} hours and {forecasts} forecasts added")
+
+
+if __name__ == "__main__":
+    main()

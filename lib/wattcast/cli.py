@@ -1,0 +1,289 @@
+"""The command `wattcast`. Each command imports what it needs, so that help comes at once."""
+
+import os
+import runpy
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wattcast.settings import Settings
+
+T = TypeVar("T")
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Hourly energy forecasts for buildings.")
+buildings_app = typer.Typer(no_args_is_help=True, help="Metadata of buildings.")
+models_app = typer.Typer(no_args_is_help=True, help="Which model forecasts.")
+app.add_typer(buildings_app, name="buildings")
+app.add_typer(models_app, name="models")
+
+JOBS = ("ingest", "aggregate", "forecast", "publish", "pipeline", "backfill")
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+Share = Annotated[float, typer.Option(min=0, max=1)]
+
+
+@app.callback()
+def main(
+    state: Annotated[Path | None, typer.Option(help="Folder of the lake, the checkpoints and the embedded broker.")] = None,
+) -> None:
+    if state is not None:
+        os.environ["WATTCAST_STATE"] = str(state)
+
+
+@app.command(context_settings=PASSED_ON)
+def run(context: typer.Context, job: Annotated[str, typer.Argument(help=f"One of {', '.join(JOBS)}.")]) -> None:
+    """Run a Spark job; options after its name go to the job (try --help there)."""
+    if job not in JOBS:
+        _fail(f"There is no job {job}: there are {', '.join(JOBS)}.")
+    _run_job(job, context.args)
+
+
+@app.command(context_settings=PASSED_ON)
+def train(context: typer.Context) -> None:
+    """Train a model on recorded or simulated readings."""
+    _run_job("train", context.args)
+
+
+@app.command(context_settings=PASSED_ON)
+def backtest(context: typer.Context) -> None:
+    """Try a model on the last part of recorded readings, beside the same hour last week."""
+    _run_job("backtest", context.args)
+
+
+@app.command()
+def demo(
+    data: Annotated[Path | None, typer.Option(help="Recorded readings (Parquet or CSV); without it they are simulated.")] = None,
+    buildings_file: Annotated[Path | None, typer.Option(help="Metadata of the buildings (CSV).")] = None,
+    buildings: Annotated[int, typer.Option(min=1)] = 12,
+    days: Annotated[int, typer.Option(min=2)] = 30,
+    interval_minutes: Annotated[int | None, typer.Option(help="Of simulated readings; default: 5 to 60 by building.")] = None,
+    faults: Annotated[float, typer.Option(min=0, max=1, help="Share disordered, delayed, duplicated, corrected and corrupted, each.")] = 0.02,
+    seed: int = 1,
+) -> None:
+    """Readings in, forecasts out, on this machine: broker, replay, pipeline, and forecasts read from Kafka."""
+    _supported()
+    from wattcast.local.demo import Demo
+
+    sys.exit(Demo(data, buildings_file, buildings, days, interval_minutes, faults, seed).run())
+
+
+@app.command()
+def up() -> None:
+    """Start the embedded broker; it stays until `wattcast down`."""
+    _supported()
+    from wattcast.local.stack import up
+
+    print(up(_settings().state))
+
+
+@app.command()
+def down() -> None:
+    """Stop the embedded broker; its data stays."""
+    from wattcast.local.stack import down
+
+    print(down(_settings().state))
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """What runs, and what is stored."""
+    import json
+
+    from wattcast.local.stack import status
+
+    found = status(_settings().state, _settings().lake_uri)
+    if as_json:
+        print(json.dumps(found, indent=2, default=str))
+        return
+    print(f"broker: {found['bootstrap_servers'] or 'down (start it with `wattcast up`)'}")
+    for topic, held in found["topics"].items():
+        print(f"  {topic}: {held['records']:,} records")
+    print(f"lake: {found['lake']}" + ("" if found["lake_bytes"] is None else f", {found['lake_bytes'] / 1e6:,.1f} MB"))
+
+
+@app.command(hidden=True)
+def jars() -> None:
+    """Fetch the Java libraries of the broker and of Spark's connectors."""
+    _supported()
+    from wattcast.local.jars import jars
+
+    for name in ("spark", "broker"):
+        jars(name)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Parquet file to write; metadata comes beside it as .buildings.csv.")],
+    buildings: Annotated[int, typer.Option(min=1)] = 10,
+    days: Annotated[int, typer.Option(min=1)] = 60,
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])] = datetime(2026, 1, 1),  # noqa: B008
+    interval_minutes: Annotated[int | None, typer.Option(help="5 to 60; default: mixed by building.")] = None,
+    seed: int = 0,
+    faults: Annotated[float, typer.Option(min=0, max=1, help="Share of readings with a sensor fault.")] = 0.0,
+) -> None:
+    """Readings of made-up buildings of several types, reproducible by seed."""
+    from rich.progress import Progress
+
+    from wattcast.local.simulator import write_simulation
+
+    with Progress() as progress:
+        task = progress.add_task("simulate", total=days)
+        rows = write_simulation(
+            out, buildings=buildings, days=days, start=start.date(), interval_minutes=interval_minutes, seed=seed, faults=faults,
+            progress=lambda done: progress.update(task, completed=done),
+        )  # fmt: skip
+    print(f"{rows:,} readings of {buildings} buildings: {out}, {out.with_suffix('.buildings.csv')}")
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="Parquet or CSV with timestamp (or measured_at), building_id, energy_usage_kwh, ...")],
+    buildings_file: Annotated[Path | None, typer.Option(help="Metadata (CSV) to import first.")] = None,
+    speed: Annotated[float | None, typer.Option(min=0.001, help="Simulated seconds a second; default: as fast as it goes.")] = None,
+    buildings: Annotated[int | None, typer.Option(min=1, help="Only the first N.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Only the first N.")] = None,
+    start: Annotated[datetime | None, typer.Option("--from", help="UTC.")] = None,
+    end: Annotated[datetime | None, typer.Option("--to", help="UTC, not included.")] = None,
+    seed: int = 0,
+    disordered: Share = 0, delayed: Share = 0, duplicated: Share = 0, corrected: Share = 0, corrupted: Share = 0,
+    naive_is_utc: Annotated[bool, typer.Option(help="Take times without a zone as UTC.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on where the same replay was stopped.")] = False,
+) -> None:  # fmt: skip
+    """Send recorded readings to Kafka in the order of their arrival, with known faults if asked."""
+    from rich.pretty import pprint
+    from rich.progress import Progress
+
+    from wattcast.broker import Broker
+    from wattcast.job import connected
+    from wattcast.local.replay import replay
+
+    current = connected(_settings())
+    if buildings_file is not None:
+        import_buildings(buildings_file)
+    broker = Broker(current.kafka)
+    broker.ensure_topics([current.kafka.readings_topic])
+    memory = current.state / "replay.json"
+    if not resume:
+        memory.unlink(missing_ok=True)
+    with Progress() as progress:
+        task = progress.add_task(f"replay {file.name}", total=1.0)
+        counts = _or_fail(lambda: replay(
+            file, broker, topic=current.kafka.readings_topic, speed=speed, buildings=buildings, days=days, start=start, end=end, seed=seed,
+            disordered=disordered, delayed=delayed, duplicated=duplicated, corrected=corrected, corrupted=corrupted,
+            naive_is_utc=naive_is_utc, state_file=memory, progress=lambda share, _: progress.update(task, completed=share),
+        ))  # fmt: skip
+    pprint(counts)
+
+
+@buildings_app.command("import")
+def import_buildings(
+    file: Annotated[Path, typer.Argument(help="CSV with building_id and any of the columns of the contract `buildings`.")],
+    reading_interval_minutes: Annotated[int | None, typer.Option(help="For buildings of which the file does not tell it.")] = None,
+) -> None:
+    """Put the metadata of the file in the place of the table `buildings`."""
+    from wattcast.job import opened
+    from wattcast.metadata import buildings_of
+
+    rows = _or_fail(lambda: buildings_of(file, default_interval_minutes=reading_interval_minutes))
+    with opened(with_broker=False, name="buildings-import") as run:
+        run.lake.replace("buildings", run.lake.frame("buildings", rows))
+    print(f"{len(rows)} buildings imported from {file}")
+
+
+@models_app.command("use")
+def use_model(folder: Annotated[Path, typer.Argument(help="Artifact: a folder with model.pt and model_config.json.")]) -> None:
+    """Forecast with this artifact from now on; running jobs take it up with their next batch."""
+    _run_job("models", ["use", str(folder)])
+
+
+@models_app.command("show")
+def show_model() -> None:
+    """The artifact that forecasts now."""
+    _run_job("models", ["show"])
+
+
+@app.command()
+def audit(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    recheck: Annotated[bool, typer.Option(help="Read the records again and judge them again.")] = False,
+) -> None:
+    """Prove that every committed Kafka record is one row; exit 1 on a loss, a double or a wrong verdict."""
+    from wattcast.audit import as_json as written
+    from wattcast.audit import audit
+    from wattcast.job import opened
+    from wattcast.local.report import audit_table, show
+
+    with opened(name="audit") as run:
+        partitions = audit(run, recheck=recheck)
+    print(written(partitions)) if as_json else show(audit_table(partitions))
+    sys.exit(0 if all(each.is_clean for each in partitions) else 1)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="SELECT over the tables and views by name.")],
+    rows: Annotated[int, typer.Option(min=1, help="At most so many rows.")] = 100,
+) -> None:
+    """Ask the tables: received_readings, readings, rejected_readings, hourly_usage_latest, forecast_hours, ..."""
+    from pyspark.errors import AnalysisException
+
+    from wattcast.job import opened
+    from wattcast.local.report import show, sql_table
+
+    with opened(name="sql", with_broker=False) as run:
+        run.lake.register_views()
+        try:
+            found = run.spark.sql(query)
+            show(sql_table(found, rows))
+        except AnalysisException as error:
+            _fail(str(error).split(";")[0].splitlines()[0])
+
+
+def _run_job(name: str, arguments: list[str]) -> None:
+    """Run jobs/<name>.py as if it had been called by its file."""
+    from wattcast.settings import project_folder
+
+    _supported()
+    folder = project_folder("jobs")
+    sys.path.insert(0, str(folder))
+    sys.argv = [f"wattcast {name}", *arguments]
+    runpy.run_path(str(folder / f"{name}.py"), run_name="__main__")
+
+
+def _settings() -> "Settings":
+    from pydantic import ValidationError
+
+    from wattcast.settings import settings
+
+    try:
+        return settings()
+    except ValidationError as error:
+        _fail("\n".join(f"Setting {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()))
+
+
+def _or_fail(action: "Callable[[], T]") -> "T":
+    """The result, or for bad input its message and exit 2."""
+    try:
+        return action()
+    except (ValueError, OSError) as error:
+        _fail(str(error))
+
+
+def _supported() -> None:
+    from wattcast.local.preflight import Unsupported, check_java, check_python
+
+    try:
+        check_python()
+        check_java()
+    except Unsupported as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise typer.Exit(2)

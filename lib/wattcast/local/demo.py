@@ -1,0 +1,219 @@
+"""The demo: a real broker, recorded or simulated readings replayed with known faults, the pipeline, and a plain consumer."""
+
+import importlib
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, date, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql.streaming import StreamingQuery
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from wattcast.audit import audit
+from wattcast.broker import Broker
+from wattcast.job import Job, Run, opened
+from wattcast.local.counts import ReplayCounts
+from wattcast.local.demo_report import Outcome, print_report
+from wattcast.local.kafka_server import EmbeddedBroker
+from wattcast.metadata import buildings_of
+from wattcast.settings import project_folder, settings
+
+CATCH_UP_DAYS = 14
+SIMULATED_FROM = date(2026, 3, 1)
+JOBS = ("ingest", "aggregate", "forecast", "publish")
+
+
+@dataclass
+class Demo:
+    """One run of the demo in a state folder of its own, `<state>/demo`, which begins empty."""
+
+    data: Path | None
+    buildings_file: Path | None
+    buildings: int
+    days: int
+    interval_minutes: int | None
+    faults: float
+    seed: int
+    console: Console = field(default_factory=Console)
+
+    def run(self) -> int:
+        """0 when all that was sent was received, judged and forecast as it must be; 1 otherwise."""
+        began = time.monotonic()
+        state = settings().state.resolve() / "demo"
+        shutil.rmtree(state, ignore_errors=True)
+        os.environ |= {
+            "WATTCAST_STATE": str(state),
+            "WATTCAST_FORECASTING__CATCH_UP_HOURS": str(24 * CATCH_UP_DAYS),
+            "WATTCAST_FORECASTING__CLOCK": "arrival",
+            "WATTCAST_BATCH__TRIGGER_SECONDS": "1",
+        }
+        data, metadata = self._readings(state)
+        with EmbeddedBroker(state) as kafka:
+            os.environ["WATTCAST_KAFKA__BOOTSTRAP_SERVERS"] = kafka.bootstrap_servers
+            settings.cache_clear()
+            self.console.print(f"Kafka broker at {kafka.bootstrap_servers}. Starting Spark ...")
+            with opened(once=False, name="demo") as run:
+                if metadata is not None:
+                    known = buildings_of(metadata, default_interval_minutes=None if self.data is None else 60)
+                    run.lake.replace("buildings", run.lake.frame("buildings", known))
+                outcome = self._piped(run, data, began)
+                return print_report(self.console, run, outcome, state)
+
+    def _readings(self, state: Path) -> tuple[Path, Path | None]:
+        """The file to replay and its metadata, simulated where none was given."""
+        if self.data is not None:
+            if not self.data.is_file():
+                sys.exit(f"There is no file {self.data}.")
+            beside = self.data.with_name("buildings.csv")
+            return self.data, self.buildings_file or (beside if beside.is_file() else None)
+        from wattcast.local.simulator import write_simulation
+
+        out = state / "simulated.parquet"
+        with Progress(console=self.console) as progress:
+            task = progress.add_task(f"simulating {self.buildings} buildings", total=self.days)
+            write_simulation(
+                out, buildings=self.buildings, days=self.days, start=SIMULATED_FROM, interval_minutes=self.interval_minutes,
+                seed=self.seed, progress=lambda done: progress.update(task, completed=done),
+            )  # fmt: skip
+        return out, out.with_suffix(".buildings.csv")
+
+    def _piped(self, run: Run, data: Path, began: float) -> Outcome:
+        jobs = _jobs()
+        queries = {job.name: job.start(run) for job in jobs}
+        replaying = _Replaying(self, data, run)
+        watched = _Watched(run, queries, began)
+        with Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=self.console
+        ) as progress:
+            watched.bars(progress)
+            while not replaying.is_done():
+                watched.look(replaying.share.value)
+            counts = replaying.counts()
+            watched.look(1.0, sent=counts.sent)
+            self._finish(run, jobs, queries, counts, watched)
+        audited = audit(run, recheck=True)
+        return Outcome(counts, audited, watched.consumed, watched.first_forecast_seconds, time.monotonic() - began, data)
+
+    def _finish(
+        self, run: Run, jobs: list[Job], queries: dict[str, list[StreamingQuery]], counts: ReplayCounts, watched: "_Watched"
+    ) -> None:
+        """Let every job work through what came, then end the replay: close what would close by waiting, and forecast it."""
+        end = max(each for each in (counts.last_arrival, counts.last_measured_at) if each is not None)
+        last = end.astimezone(UTC).replace(tzinfo=None) + timedelta(hours=1, minutes=run.settings.closing.max_wait_minutes)
+        closing = Run(run.lake, run.broker, run.settings, close_at=last)
+        for job in jobs:
+            watched.until_idle(queries[job.name])
+            if job.reconcile:
+                job.reconcile(closing)
+        watched.until_consumed()
+        for query in (each for started in queries.values() for each in started):
+            query.stop()
+
+
+class _Replaying:
+    """The replay, in a process of its own: it and Spark's driver would share one interpreter otherwise."""
+
+    def __init__(self, demo: Demo, data: Path, run: Run) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.share = context.Value("d", 0.0)
+        self._receiver, sender = context.Pipe(duplex=False)
+        options = dict.fromkeys(("disordered", "delayed", "duplicated", "corrected", "corrupted"), demo.faults)
+        options |= {"buildings": demo.buildings, "days": demo.days, "seed": demo.seed}
+        arguments = (data, run.settings.kafka, options, sender, self.share)
+        self._process = context.Process(target=_replay, args=arguments, daemon=True)
+        self._process.start()
+        sender.close()
+
+    def is_done(self) -> bool:
+        return self._receiver.poll() or not self._process.is_alive()
+
+    def counts(self) -> ReplayCounts:
+        try:
+            result = self._receiver.recv()
+        except EOFError:
+            sys.exit("The replay ended without a result; what it printed above says why.")
+        self._process.join()
+        if isinstance(result, str):
+            sys.exit(result)
+        counts: ReplayCounts = result
+        return counts
+
+
+def _replay(data: Path, kafka: Any, options: dict[str, Any], sender: Connection, share: Any) -> None:
+    from wattcast.local.replay import replay
+
+    def progress(done: float, _: int) -> None:
+        share.value = done
+
+    try:
+        sender.send(replay(data, Broker(kafka), topic=kafka.readings_topic, progress=progress, **options))
+    except (ValueError, OSError) as error:
+        sender.send(str(error))
+
+
+class _Watched:
+    """Progress of the queries, and the forecasts that a plain consumer receives meanwhile."""
+
+    def __init__(self, run: Run, queries: dict[str, list[StreamingQuery]], began: float) -> None:
+        self._run, self._queries, self._began = run, queries, began
+        self._rows: Counter[str] = Counter()
+        self._batches: dict[str, int] = {}
+        self._consumer = run.broker.consumer(run.settings.kafka.forecasts_topic)
+        self.consumed: list[dict[str, Any]] = []
+        self.first_forecast_seconds: float | None = None
+
+    def bars(self, progress: Progress) -> None:
+        self._progress = progress
+        names = {"sent": "readings sent (%)", "ingest": "records received", "aggregate": "readings aggregated",
+                 "forecast": "hours forecast from", "consumed": "forecasts consumed from Kafka"}  # fmt: skip
+        self._tasks = {key: progress.add_task(f"{name:<30}", total=100 if key == "sent" else None) for key, name in names.items()}
+
+    def look(self, share: float, sent: int | None = None) -> None:
+        """Read what Kafka has and what the queries did since the last look; raises what made a query fail."""
+        for messages in self._consumer.poll(timeout_ms=300).values():
+            self.consumed += [json.loads(message.value) for message in messages]
+        if self.consumed and self.first_forecast_seconds is None:
+            self.first_forecast_seconds = time.monotonic() - self._began
+            self._progress.console.print(f"First forecast consumed from Kafka after {self.first_forecast_seconds:.0f} s.")
+        for query in (each for started in self._queries.values() for each in started):
+            self._count(query)
+        self._progress.update(self._tasks["sent"], completed=round(100 * share))
+        for name in ("ingest", "aggregate", "forecast"):
+            self._progress.update(self._tasks[name], completed=self._rows[name], total=sent if name == "ingest" else None)
+        self._progress.update(self._tasks["consumed"], completed=len(self.consumed))
+
+    def until_idle(self, queries: list[StreamingQuery]) -> None:
+        for query in queries:
+            query.processAllAvailable()
+        self.look(1.0)
+
+    def until_consumed(self) -> None:
+        """Until the consumer stands where the topic ends."""
+        topic = self._run.settings.kafka.forecasts_topic
+        ends = self._run.broker.offsets(topic)
+        while any(self._consumer.position(part) < ends[part.partition][1] for part in self._consumer.assignment()):
+            self.look(1.0)
+        self._consumer.close()
+
+    def _count(self, query: StreamingQuery) -> None:
+        if (error := query.exception()) is not None:
+            raise error
+        progress, name = query.lastProgress, query.name or ""
+        if progress is not None and self._batches.get(name) != progress["batchId"]:
+            self._batches[name] = progress["batchId"]
+            self._rows[name] += progress["numInputRows"]
+
+
+def _jobs() -> list[Job]:
+    sys.path.insert(0, str(project_folder("jobs")))
+    return [getattr(importlib.import_module(name), name.upper()) for name in JOBS]
+
