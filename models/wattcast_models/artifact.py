@@ -6,21 +6,24 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError  # torch lets it through; nothing here unpickles
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from wattcast_models.columns import FEATURES_OF
+from wattcast_models.columns import FEATURES_OF, feature_names
 from wattcast_models.networks import KINDS, QUANTILES, Forecaster
 
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG = "model.pt", "model_config.json"
+UNREADABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, EOFError, OSError, UnpicklingError)
 KEYS: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "version": str,
     "network": dict,
     "inputs": list,
+    "features": list,
     "quantiles": list,
     "context_hours": int,
     "lead_hours": int,
@@ -44,7 +47,8 @@ def save(folder: Path, network: Forecaster, config: Mapping[str, Any]) -> dict[s
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = weights_bytes(network)
-    whole = {"format_version": FORMAT_VERSION, **config, "sha256": hashlib.sha256(weights).hexdigest()}
+    about = {"features": feature_names(config["inputs"]), "sha256": hashlib.sha256(weights).hexdigest()}
+    whole = {"format_version": FORMAT_VERSION, **config, **about}
     check_config(whole)
     for name, content in ((WEIGHTS, weights), (CONFIG, (json.dumps(whole, indent=2) + "\n").encode())):
         unfinished = folder / f".{name}.unfinished"
@@ -77,6 +81,8 @@ def check_config(config: Any) -> None:
         raise ArtifactError(f"The artifact's config lacks or has of a wrong type: {', '.join(wrong)}.")
     if unknown := [name for name in config["inputs"] if name not in FEATURES_OF]:
         raise ArtifactError(f"The artifact has inputs that this version does not know: {', '.join(map(str, unknown))}.")
+    if config["features"] != feature_names(config["inputs"]):
+        raise ArtifactError("The artifact was trained on other features than this version makes: train it again.")
     network = config["network"]
     if network.get("kind") not in KINDS or not all(
         isinstance(network.get(size), int) for size in ("hidden", "summary")
@@ -93,12 +99,11 @@ def check_config(config: Any) -> None:
 def build_network(config: Mapping[str, Any], weights: bytes) -> Forecaster:
     """The network with these weights, ready to forecast; ArtifactError when they do not fit or are not finite."""
     sizes = config["network"]
-    n_features = sum(len(FEATURES_OF[name]) for name in config["inputs"])
-    network = Forecaster(sizes["kind"], n_features, sizes["hidden"], sizes["summary"])
     try:
+        network = Forecaster(sizes["kind"], len(feature_names(config["inputs"])), sizes["hidden"], sizes["summary"])
         state: dict[str, Tensor] = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
         network.load_state_dict(state)
-    except Exception as error:  # torch raises pickle, zip, key and runtime errors for a broken file
+    except UNREADABLE as error:
         raise ArtifactError(f"The weights of {config['name']} {config['version']} cannot be loaded: {error}") from error
     if not all(bool(torch.isfinite(weight).all()) for weight in state.values()):
         raise ArtifactError(f"The weights of {config['name']} {config['version']} are not all finite.")

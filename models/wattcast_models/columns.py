@@ -3,6 +3,7 @@
 Columns are (n, leads), (n, 1) or (1, leads) arrays, finite, 0 where missing; `lags` is `features.lag_index`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from wattcast_models import calendar as local
 
 Floats = NDArray[np.float32]
 Columns = dict[str, NDArray[Any]]
+
+LARGEST = 30.0  # scaled values beyond it are spikes: as an input they say no more than this
 
 DAY_LAGS, WEEK_LAGS = range(1, 8), range(1, 5)
 LAGS = tuple([f"day_{lag}" for lag in DAY_LAGS] + [f"week_{lag}" for lag in WEEK_LAGS])
@@ -73,7 +76,10 @@ FEATURES_OF = {
     "occupancy": OCCUPANCY_FEATURES,
 }
 
-LARGEST = 30.0  # scaled values beyond it are spikes: as an input they say no more than this
+
+def feature_names(inputs: Sequence[str]) -> list[str]:
+    """The columns of these inputs in the order in which the networks read them."""
+    return [name for used in inputs for name in FEATURES_OF[used]]
 
 
 def calendar_columns(target: NDArray[np.int16], leads: NDArray[np.int64]) -> Columns:

@@ -11,12 +11,12 @@ from wattcast_models import calendar as local
 from wattcast_models.columns import (
     CANDIDATES,
     DAY_LAGS,
-    FEATURES_OF,
     LARGEST,
     WEEK_LAGS,
     Floats,
     calendar_columns,
     energy_columns,
+    feature_names,
     humidity_columns,
     occupancy_columns,
     temperature_columns,
@@ -59,13 +59,12 @@ def features(inputs: Inputs, *, inputs_used: Sequence[str], context_hours: int, 
         **humidity_columns(context["humidity_pct"], future[1]),
         **occupancy_columns(context["occupancy"], lags),
     }
-    names = [name for used in inputs_used for name in FEATURES_OF[used]]
     missing = np.stack([columns[f"{name}_missing"] for name in CANDIDATES], axis=-1)
     return Features(
         sequence=_sequence(
             energy, present, context["temperature_c"], past, with_weather="temperature_c" in inputs_used
         ),
-        leads=_stacked([columns[name] for name in names], len(energy), len(leads)),
+        leads=_stacked([columns[name] for name in feature_names(inputs_used)], len(energy), len(leads)),
         candidates=np.stack([columns[name] for name in CANDIDATES], axis=-1),
         missing=missing.astype(bool),
         loc=loc,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
-from wattcast_models.columns import FEATURES_OF
+from wattcast_models.columns import feature_names
 from wattcast_models.features import CONTEXT_INPUTS, Inputs, features
 from wattcast_models.networks import Forecaster, Kind, pinball
 from wattcast_models.readings import Building
@@ -29,7 +29,7 @@ class TrainingOptions:
     summary: int = 64
     context_hours: int = 672
     lead_hours: int = 168
-    steps: int = 4000
+    steps: int = 2000
     minutes: float = 10.0  # a run ends here even when steps are left
     batch_windows: int = 256
     learning_rate: float = 2e-3
@@ -62,7 +62,7 @@ def train(buildings: Sequence[Building], options: TrainingOptions, *, show_progr
     if len(origins) < options.batch_windows or not len(later):
         raise ValueError(f"Too little data: {len(origins)} training windows; give each building some months of hours.")
     validation = _validation(buildings, later, inputs, options)
-    network = Forecaster(options.network, n_features(inputs), options.hidden, options.summary)
+    network = Forecaster(options.network, len(feature_names(inputs)), options.hidden, options.summary)
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, options.learning_rate, total_steps=options.steps, pct_start=0.05
@@ -109,10 +109,6 @@ def inputs_present(buildings: Sequence[Building]) -> list[str]:
     known = [name for name, is_measured in zip(CONTEXT_INPUTS, measured, strict=True) if is_measured]
     spans_a_year = max(building.hours for building in buildings) >= 365 * 24
     return known + ["calendar"] + ["day_of_year"] * spans_a_year
-
-
-def n_features(inputs: Sequence[str]) -> int:
-    return sum(len(FEATURES_OF[name]) for name in inputs)
 
 
 Batch = tuple[list[Tensor], Tensor, Tensor]  # network inputs, scaled actual (n, leads), loss weight (n, leads)

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from wattcast_models import artifact
+from wattcast_models.columns import feature_names
 from wattcast_models.networks import QUANTILES, Forecaster, Kind
-from wattcast_models.training import n_features
 
 Arrays = dict[str, NDArray[Any]]
 INPUTS = ["energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy", "calendar", "day_of_year"]
@@ -62,7 +62,7 @@ def write_artifact(tmp_path: Path) -> Callable[..., Path]:
             "lead_hours": lead_hours,
         }
         folder = tmp_path / f"{kind}_{seed}"
-        artifact.save(folder, Forecaster(kind, n_features(INPUTS), 16, 8), config)
+        artifact.save(folder, Forecaster(kind, len(feature_names(INPUTS)), 16, 8), config)
         return folder
 
     return write

@@ -36,6 +36,7 @@ def test_changed_weights_are_refused(write_artifact: Callable[..., Path]) -> Non
     [
         ({"format_version": 99}, "format_version 99"),
         ({"inputs": ["energy_usage_kwh", "moon"]}, "moon"),
+        ({"features": ["day_1"]}, "other features"),
         ({"network": {"kind": "oracle"}}, "network is unknown"),
         ({"network": {"kind": "mlp", "hidden": 8, "summary": 8}}, "cannot be loaded"),
         ({"quantiles": [0.5]}, "quantiles"),

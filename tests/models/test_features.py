@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.models.conftest import INPUTS
 
-from wattcast_models.columns import CANDIDATES, FEATURES_OF
+from wattcast_models.columns import CANDIDATES, feature_names
 from wattcast_models.features import Features, features, normalise
 from wattcast_models.readings import Building
 from wattcast_models.windows import Origins, cut
@@ -25,8 +25,7 @@ def differs(one: Features, other: Features) -> list[str]:
 
 
 def lead_column(inputs: Any, name: str, leads: int = 24) -> np.ndarray:
-    names = [feature for used in INPUTS for feature in FEATURES_OF[used]]
-    return made(inputs, leads).leads[..., names.index(name)]
+    return made(inputs, leads).leads[..., feature_names(INPUTS).index(name)]
 
 
 def series(hours: int = 1000) -> np.ndarray:

@@ -14,8 +14,8 @@ from wattcast.local.preflight import java_executable
 FORMAT_SECONDS = 90
 FORMAT_HEAP_MEGABYTES = 128
 
-# Records stay for ever: the lake is built from them. The short session lets a killed broker come back soon, for its last
-# life counts until then. The cleaner's buffer would otherwise take 128 MB of the heap.
+# Records stay for ever: the lake is built from them. A killed broker comes back when the session of its last
+# life has run out, so that is short. The cleaner's buffer would otherwise take 128 MB of the heap.
 _PROPERTIES = f"""
 process.roles=broker,controller
 node.id=1

@@ -122,7 +122,7 @@ def _repeated(readings: pd.DataFrame) -> npt.NDArray[np.bool_]:
 def _wrong(right: pd.DataFrame, arrival_ms: Ints, factor: npt.NDArray[np.float64]) -> pd.DataFrame:
     """The value that comes before a correction: greater than any right one, at the right one's time."""
     good = [json.loads(value) for value in right["value"]]
-    energy = [round(abs(m["energy_usage_kwh"]) * by * 0, 3) for m, by in zip(good, factor, strict=True)]
+    energy = [round(abs(m["energy_usage_kwh"]) * by + 1, 3) for m, by in zip(good, factor, strict=True)]
     values = [written(m | {"energy_usage_kwh": wrong}) for m, wrong in zip(good, energy, strict=True)]
     return right.assign(arrival_ms=arrival_ms, value=pd.Series(values, right.index, object), kind="wrong")
 
