@@ -23,7 +23,7 @@ def missing_hours(run: Run, touched: DataFrame, existing: Snapshot) -> DataFrame
     return wanted_hours(
         run.lake.snapshot("received_readings").frame,
         touched=touched, existing=existing.frame, buildings=run.lake.table("buildings"),
-        closing=run.settings.closing, since=run.lake.newest(existing, "as_of"), close_at=run.close_at,
+        closing=run.settings.closing, since=run.lake.newest(existing, "as_of")[0], close_at=run.close_at,
     )  # fmt: skip
 
 

@@ -8,11 +8,11 @@ import argparse
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
-from aggregate import missing_hours
-from forecast import missing
 from pyspark.sql import functions as F
 from rich.progress import Progress
 
+from aggregate import missing_hours
+from forecast import missing
 from wattcast.forecasting import LIVE, Span
 from wattcast.hourly import hours_of
 from wattcast.job import Run, configure_logging, instant, opened
@@ -51,9 +51,15 @@ def _chunks(span: Span) -> Iterator[Span]:
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Recompute hours and issue forecasts for past origins")
-    parser.add_argument("--from", dest="first", type=_on_the_hour, required=True, help="first origin (ISO 8601, on the hour)")
-    parser.add_argument("--to", dest="end", type=_on_the_hour, required=True, help="end of the origins, itself not included")
-    parser.add_argument("--buildings", type=lambda text: text.split(","), default=[], help="ids with commas between; default: all")
+    parser.add_argument(
+        "--from", dest="first", type=_on_the_hour, required=True, help="first origin (ISO 8601, on the hour)"
+    )
+    parser.add_argument(
+        "--to", dest="end", type=_on_the_hour, required=True, help="end of the origins, itself not included"
+    )
+    parser.add_argument(
+        "--buildings", type=lambda text: text.split(","), default=[], help="ids with commas between; default: all"
+    )
     parser.add_argument("--hindsight", action="store_true", help="use what is known today, not what was known then")
     parser.add_argument("--purpose", help="id of the backfill; default: made from the span")
     options = parser.parse_args(argv)
@@ -77,7 +83,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     kind = "hindsight" if options.hindsight else "backfill"
     purpose = options.purpose or f"{kind}-{options.first:%Y%m%dT%H}-{options.end:%Y%m%dT%H}"
     with opened(name="backfill", with_broker=False) as run:
-        hours, forecasts = backfill(run, Span(options.first, options.end - HOUR, purpose, options.hindsight), options.buildings)
+        hours, forecasts = backfill(
+            run, Span(options.first, options.end - HOUR, purpose, options.hindsight), options.buildings
+        )
     print(f"{purpose}: {hours} hours and {forecasts} forecasts added")
 
 

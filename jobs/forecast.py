@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
-from wattcast_models.registry import current_predictor
 
 from wattcast.forecasting import Span, live_span, wanted_forecasts
 from wattcast.job import Job, Run, run
 from wattcast.lakehouse import Snapshot
+from wattcast_models.registry import current_predictor
 
 
 def forecast(run: Run) -> list[StreamingQuery]:
@@ -18,7 +18,11 @@ def forecast(run: Run) -> list[StreamingQuery]:
     hours = run.lake.stream("hourly_usage").select("building_id")
     if run.settings.forecasting.clock == "wall":
         hours = hours.union(run.lake.heartbeat(run.settings.forecasting.heartbeat_seconds))
-    return [run.lake.append_wanted("forecasts", on=hours, wanted=lambda batch, existing: live(run, batch, existing), query="forecast")]
+    return [
+        run.lake.append_wanted(
+            "forecasts", on=hours, wanted=lambda batch, existing: live(run, batch, existing), query="forecast"
+        )
+    ]
 
 
 def live(run: Run, batch: DataFrame, existing: Snapshot) -> DataFrame | None:
@@ -29,12 +33,14 @@ def live(run: Run, batch: DataFrame, existing: Snapshot) -> DataFrame | None:
 def missing(run: Run, existing: Snapshot, span: Span | None = None, buildings: Sequence[str] = ()) -> DataFrame | None:
     """The forecasts that `span` lacks, by default the issue window, of `buildings` or all; None while there are no hours."""
     hourly, options = run.lake.snapshot("hourly_usage"), run.settings.forecasting
-    newest_hour, as_of = run.lake.newest(hourly, "hour"), run.lake.newest(hourly, "as_of")
+    newest_hour, as_of = run.lake.newest(hourly, "hour", "as_of")
     if newest_hour is None or as_of is None:
         return None
     now = datetime.now(UTC).replace(tzinfo=None) if options.clock == "wall" else as_of
     clock, max_wait = max(as_of, now, run.close_at or as_of), timedelta(minutes=run.settings.closing.max_wait_minutes)
-    span = span or live_span(newest_hour=newest_hour, clock=clock, max_wait=max_wait, catch_up_hours=options.catch_up_hours)
+    span = span or live_span(
+        newest_hour=newest_hour, clock=clock, max_wait=max_wait, catch_up_hours=options.catch_up_hours
+    )
     return wanted_forecasts(
         hourly.frame.where(F.col("building_id").isin(*buildings)) if buildings else hourly.frame, span,
         existing=existing.frame,

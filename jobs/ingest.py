@@ -15,7 +15,13 @@ def ingest(run: Run) -> list[StreamingQuery]:
     buildings = run.lake.table("buildings")
     return [
         _ledger(run, topics.readings_topic, "readings", table="received_readings", query="ingest", metadata=buildings),
-        _ledger(run, topics.weather_forecasts_topic, "weather-forecasts", table="received_weather_forecasts", query="ingest-weather"),
+        _ledger(
+            run,
+            topics.weather_forecasts_topic,
+            "weather-forecasts",
+            table="received_weather_forecasts",
+            query="ingest-weather",
+        ),
     ]
 
 

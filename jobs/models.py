@@ -4,17 +4,21 @@ import sys
 from pathlib import Path
 
 from rich.pretty import pprint
-from wattcast_models.predictor import Predictor
-from wattcast_models.registry import current_artifact, use
 
 from wattcast.settings import settings
+from wattcast_models.predictor import Predictor
+from wattcast_models.registry import current_artifact, use
 
 
 def main(command: str, folder: str = "") -> None:
     current = settings()
     models = current.state / "models"
     try:
-        predictor = use(Path(folder), models=models) if command == "use" else Predictor.read(current_artifact(current.model.artifact, models=models))
+        predictor = (
+            use(Path(folder), models=models)
+            if command == "use"
+            else Predictor.read(current_artifact(current.model.artifact, models=models))
+        )
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         sys.exit(2)

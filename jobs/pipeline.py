@@ -4,7 +4,6 @@ from aggregate import AGGREGATE
 from forecast import FORECAST
 from ingest import INGEST
 from publish import PUBLISH
-
 from wattcast.job import run
 
 if __name__ == "__main__":

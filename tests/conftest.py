@@ -53,14 +53,18 @@ def spark() -> Iterator[SparkSession]:
 def local_settings(embedded_broker: EmbeddedBroker, tmp_path: Path) -> Settings:
     """Settings with a lake, checkpoints and topics of this test alone."""
     tag = uuid.uuid4().hex[:8]
-    return settings().with_changes(
-        kafka={
-            "bootstrap_servers": embedded_broker.bootstrap_servers,
-            "readings_topic": f"readings-{tag}",
-            "weather_forecasts_topic": f"weather-forecasts-{tag}",
-            "forecasts_topic": f"forecasts-{tag}",
-        }
-    ).model_copy(update={"state": tmp_path})
+    return (
+        settings()
+        .with_changes(
+            kafka={
+                "bootstrap_servers": embedded_broker.bootstrap_servers,
+                "readings_topic": f"readings-{tag}",
+                "weather_forecasts_topic": f"weather-forecasts-{tag}",
+                "forecasts_topic": f"forecasts-{tag}",
+            }
+        )
+        .model_copy(update={"state": tmp_path})
+    )
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 
 from kafka import KafkaConsumer, TopicPartition
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from pyspark.sql import Window as W
+from pyspark.sql import functions as F
 
 from wattcast.broker import Broker
 from wattcast.contracts import contract
@@ -72,7 +72,15 @@ def _audited(run: Run, topic: str, rules: str, table: str, recheck: bool) -> lis
     consumer = run.broker.consumer(max_poll_records=1)
     try:
         return [
-            _partition(consumer, topic, number, span, counts.get(number), gaps.get(number, []), otherwise.get(number, 0) if recheck else None)
+            _partition(
+                consumer,
+                topic,
+                number,
+                span,
+                counts.get(number),
+                gaps.get(number, []),
+                otherwise.get(number, 0) if recheck else None,
+            )
             for number, span in sorted(_known(run.broker, topic, counts).items())
         ]
     finally:
@@ -80,7 +88,7 @@ def _audited(run: Run, topic: str, rules: str, table: str, recheck: bool) -> lis
 
 
 def _known(broker: Broker, topic: str, counts: Mapping[int, Mapping[str, int]]) -> dict[int, tuple[int, int]]:
-    return {number: (0, 0) for number in counts} | broker.offsets(topic)
+    return dict.fromkeys(counts, (0, 0)) | broker.offsets(topic)
 
 
 def _counts(rows: DataFrame) -> dict[int, Mapping[str, int]]:
@@ -132,7 +140,9 @@ def _holds_record(consumer: KafkaConsumer, partition: TopicPartition, gap: tuple
             return bool(polled[0].offset <= gap[1])
         if consumer.position(partition) > gap[1]:
             return False
-    raise TimeoutError(f"{partition.topic}, partition {partition.partition}: offset {gap[0]} could not be read in {PROBE_SECONDS} s.")
+    raise TimeoutError(
+        f"{partition.topic}, partition {partition.partition}: offset {gap[0]} could not be read in {PROBE_SECONDS} s."
+    )
 
 
 def _decided_otherwise(
@@ -143,7 +153,10 @@ def _decided_otherwise(
     if not held:
         return {}
     starts = {str(number): min(max(begins, counts[number]["first"]), ends) for number, (begins, ends) in held.items()}
-    stops = {str(number): max(starts[str(number)], min(counts[number]["last"] + 1, ends)) for number, (_, ends) in held.items()}
+    stops = {
+        str(number): max(starts[str(number)], min(counts[number]["last"] + 1, ends))
+        for number, (_, ends) in held.items()
+    }
     records = run.broker.batch(run.spark, topic, starts=starts, stops=stops)
     metadata = run.lake.table("buildings") if rules == "readings" else None
     judged = received(records, topic=contract(rules), table=contract(table), metadata=metadata)

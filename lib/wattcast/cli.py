@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Hourly energy forecasts for buildings.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Hourly energy forecasts for buildings.",
+)
 buildings_app = typer.Typer(no_args_is_help=True, help="Metadata of buildings.")
 models_app = typer.Typer(no_args_is_help=True, help="Which model forecasts.")
 app.add_typer(buildings_app, name="buildings")
@@ -29,7 +34,9 @@ Share = Annotated[float, typer.Option(min=0, max=1)]
 
 @app.callback()
 def main(
-    state: Annotated[Path | None, typer.Option(help="Folder of the lake, the checkpoints and the embedded broker.")] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder of the lake, the checkpoints and the embedded broker.")
+    ] = None,
 ) -> None:
     if state is not None:
         os.environ["WATTCAST_STATE"] = str(state)
@@ -57,12 +64,18 @@ def backtest(context: typer.Context) -> None:
 
 @app.command()
 def demo(
-    data: Annotated[Path | None, typer.Option(help="Recorded readings (Parquet or CSV); without it they are simulated.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Recorded readings (Parquet or CSV); without it they are simulated.")
+    ] = None,
     buildings_file: Annotated[Path | None, typer.Option(help="Metadata of the buildings (CSV).")] = None,
     buildings: Annotated[int, typer.Option(min=1)] = 12,
     days: Annotated[int, typer.Option(min=2)] = 30,
-    interval_minutes: Annotated[int | None, typer.Option(help="Of simulated readings; default: 5 to 60 by building.")] = None,
-    faults: Annotated[float, typer.Option(min=0, max=1, help="Share disordered, delayed, duplicated, corrected and corrupted, each.")] = 0.02,
+    interval_minutes: Annotated[
+        int | None, typer.Option(help="Of simulated readings; default: 5 to 60 by building.")
+    ] = None,
+    faults: Annotated[
+        float, typer.Option(min=0, max=1, help="Share disordered, delayed, duplicated, corrected and corrupted, each.")
+    ] = 0.02,
     seed: int = 1,
 ) -> None:
     """Readings in, forecasts out, on this machine: broker, replay, pipeline, and forecasts read from Kafka."""
@@ -121,7 +134,7 @@ def simulate(
     out: Annotated[Path, typer.Argument(help="Parquet file to write; metadata comes beside it as .buildings.csv.")],
     buildings: Annotated[int, typer.Option(min=1)] = 10,
     days: Annotated[int, typer.Option(min=1)] = 60,
-    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])] = datetime(2026, 1, 1),  # noqa: B008
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])] = datetime(2026, 1, 1),
     interval_minutes: Annotated[int | None, typer.Option(help="5 to 60; default: mixed by building.")] = None,
     seed: int = 0,
     faults: Annotated[float, typer.Option(min=0, max=1, help="Share of readings with a sensor fault.")] = 0.0,
@@ -182,8 +195,12 @@ def replay(
 
 @buildings_app.command("import")
 def import_buildings(
-    file: Annotated[Path, typer.Argument(help="CSV with building_id and any of the columns of the contract `buildings`.")],
-    reading_interval_minutes: Annotated[int | None, typer.Option(help="For buildings of which the file does not tell it.")] = None,
+    file: Annotated[
+        Path, typer.Argument(help="CSV with building_id and any of the columns of the contract `buildings`.")
+    ],
+    reading_interval_minutes: Annotated[
+        int | None, typer.Option(help="For buildings of which the file does not tell it.")
+    ] = None,
 ) -> None:
     """Put the metadata of the file in the place of the table `buildings`."""
     from wattcast.job import opened
@@ -196,7 +213,9 @@ def import_buildings(
 
 
 @models_app.command("use")
-def use_model(folder: Annotated[Path, typer.Argument(help="Artifact: a folder with model.pt and model_config.json.")]) -> None:
+def use_model(
+    folder: Annotated[Path, typer.Argument(help="Artifact: a folder with model.pt and model_config.json.")],
+) -> None:
     """Forecast with this artifact from now on; running jobs take it up with their next batch."""
     _run_job("models", ["use", str(folder)])
 

@@ -51,7 +51,13 @@ class Issue:
 
 
 def issues(
-    history: History, origins: Ints, *, clock_us: int, max_wait_us: int, heard_within_hours: int, hindsight: bool = False
+    history: History,
+    origins: Ints,
+    *,
+    clock_us: int,
+    max_wait_us: int,
+    heard_within_hours: int,
+    hindsight: bool = False,
 ) -> list[Issue]:
     """Which of `origins` can be forecast by `clock_us`, and from what knowledge.
 

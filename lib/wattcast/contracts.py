@@ -218,7 +218,8 @@ def _shared_columns(document: OpenDataContractStandard, *, taken: set[str], in_t
     if not in_table:
         return columns
     return [
-        Column(c.name, c.logical_type, c.physical_type, False, c.description, c.unit, c.limits, c.rules) for c in columns
+        Column(c.name, c.logical_type, c.physical_type, False, c.description, c.unit, c.limits, c.rules)
+        for c in columns
     ]
 
 
@@ -237,7 +238,9 @@ def _column(declared: SchemaProperty) -> Column:
         description=declared.description,
         unit=_custom(declared.customProperties).get("unit"),
         limits=declared.logicalTypeOptions or {},
-        rules={rule.name or "": str(rule.implementation) for rule in declared.quality or [] if rule.engine == "spark-sql"},
+        rules={
+            rule.name or "": str(rule.implementation) for rule in declared.quality or [] if rule.engine == "spark-sql"
+        },
         key_position=declared.primaryKeyPosition if declared.primaryKey else None,
         partition_position=declared.partitionKeyPosition if declared.partitioned else None,
         item_type=declared.items.logicalType if declared.items else None,

@@ -65,7 +65,9 @@ def wanted_forecasts(
     """The rows of `forecasts` that `existing` lacks in `span`: an origin is issued once per purpose, and in a backfill once per
     model version. `weather` has the accepted rows of received weather forecasts; `clock` is the newest knowledge."""
     name, version = (predictor.name, predictor.version) if predictor else (NO_MODEL, NO_MODEL)
-    issued = existing.where((F.col("purpose") == span.purpose) & F.col("origin").between(F.lit(span.first), F.lit(span.last)))
+    issued = existing.where(
+        (F.col("purpose") == span.purpose) & F.col("origin").between(F.lit(span.first), F.lit(span.last))
+    )
     if not span.is_live:
         issued = issued.where((F.col("model_name") == name) & (F.col("model_version") == version))
     requests = _requests(hourly, issued, buildings, weather, span, options)
@@ -83,7 +85,12 @@ def messages(forecasts: DataFrame, contract: Contract) -> DataFrame:
 
 
 def _requests(
-    hourly: DataFrame, issued: DataFrame, buildings: DataFrame, weather: DataFrame, span: Span, options: ForecastingSettings
+    hourly: DataFrame,
+    issued: DataFrame,
+    buildings: DataFrame,
+    weather: DataFrame,
+    span: Span,
+    options: ForecastingSettings,
 ) -> DataFrame:
     """One row per building heard in or before the span: its hours as arrays, the origins it has, metadata and weather."""
     back = timedelta(hours=max(options.context_hours, 24 * options.heard_within_days))
@@ -133,7 +140,10 @@ def _rows(made: DataFrame, purpose: str, name: str, version: str, lead_hours: in
         origin.alias("origin"),
         F.lit(purpose).alias("purpose"),
         F.timestamp_micros(F.col("issued_us")[F.col("at")]).alias("issued_at"),
-        F.transform(F.sequence(F.lit(0), F.lit(lead_hours - 1)), lambda lead: F.timestamp_seconds((F.col("origin_hour") + lead) * 3600)).alias("target_hour"),
+        F.transform(
+            F.sequence(F.lit(0), F.lit(lead_hours - 1)),
+            lambda lead: F.timestamp_seconds((F.col("origin_hour") + lead) * 3600),
+        ).alias("target_hour"),
         *(F.slice(f"{level}_kwh", first, lead_hours).alias(f"{level}_kwh") for level in ("p10", "p50", "p90")),
         F.col("method")[F.col("at")].alias("method"),
         F.lit(name).alias("model_name"),
@@ -163,7 +173,9 @@ class _Maker:
 
     def forecasts(self, batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         for batch in batches:
-            yield pd.DataFrame.from_records(list(self._buildings(batch)), columns=[part.split()[0] for part in MADE.split(", ")])
+            yield pd.DataFrame.from_records(
+                list(self._buildings(batch)), columns=[part.split()[0] for part in MADE.split(", ")]
+            )
 
     def _buildings(self, batch: pd.DataFrame) -> Iterator[dict[str, object]]:
         """One dict per row of the batch, in order; the model sees as many forecasts at once as fit."""
@@ -233,4 +245,3 @@ def _history(row: object, prefix: str, names: list[str]) -> History:
 def _array(row: object, name: str, kind: type) -> Array:
     value = getattr(row, name)
     return np.asarray(value if value is not None else [], dtype=kind)
-

@@ -69,7 +69,10 @@ def run(*jobs: Job, argv: Sequence[str] | None = None) -> None:
     """Run the jobs as one Spark application until they end (--once), fail, or are told to stop. Exits 1 on failure."""
     options = _options(jobs, argv)
     configure_logging()
-    with Stop().on_signals() as stop, opened(options.close_at, once=options.once, name="-".join(job.name for job in jobs)) as it:
+    with (
+        Stop().on_signals() as stop,
+        opened(options.close_at, once=options.once, name="-".join(job.name for job in jobs)) as it,
+    ):
         try:
             (_once if options.once else _continuously)(it, jobs, stop)
         except StreamingQueryException as error:
@@ -102,12 +105,16 @@ def connected(current: Settings) -> Settings:
 
     servers = running_broker(current.state)
     if servers is None:
-        sys.exit("No Kafka broker is known: start the embedded one with `wattcast up`, or set WATTCAST_KAFKA__BOOTSTRAP_SERVERS.")
+        sys.exit(
+            "No Kafka broker is known: start the embedded one with `wattcast up`, or set WATTCAST_KAFKA__BOOTSTRAP_SERVERS."
+        )
     return current.with_changes(kafka={"bootstrap_servers": servers})
 
 
 def configure_logging() -> None:
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr
+    )
     log.setLevel(os.environ.get("WATTCAST_LOG_LEVEL", "INFO"))
 
 
@@ -120,7 +127,11 @@ def instant(text: str) -> datetime:
 def _options(jobs: Sequence[Job], argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=f"Wattcast job: {', '.join(job.name for job in jobs)}")
     parser.add_argument("--once", action="store_true", help="work through what is there, then end")
-    parser.add_argument("--close-at", type=instant, help="with --once: end of a finite replay (ISO 8601); closes what would close by then")
+    parser.add_argument(
+        "--close-at",
+        type=instant,
+        help="with --once: end of a finite replay (ISO 8601); closes what would close by then",
+    )
     options = parser.parse_args(argv)
     if options.close_at and not options.once:
         parser.error("--close-at goes with --once")

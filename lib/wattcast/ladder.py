@@ -83,7 +83,13 @@ def forecast(contexts: list[Context], predictor: Predictor | None) -> list[Forec
         if quantiles is not None and np.isfinite(quantiles).all():
             results.append(Forecast(np.sort(quantiles, axis=1), "model", tuple(warned)))
         else:
-            reason = (failure or "model_not_finite") if fit else "model_unavailable" if predictor is None else "short_history"
+            reason = (
+                (failure or "model_not_finite")
+                if fit
+                else "model_unavailable"
+                if predictor is None
+                else "short_history"
+            )
             results.append(_stepped_down(context, [*warned, reason]))
     return results
 
@@ -102,7 +108,10 @@ def _predicted(contexts: list[Context], predictor: Predictor | None) -> tuple[li
 
 def model_inputs(contexts: list[Context]) -> dict[str, Array]:
     """The arrays that a model is given, n forecasts by context or lead hours."""
-    past, future = np.stack([c.past for c in contexts]), np.stack([c.future for c in contexts])  # (n, hours, 4), (n, leads, 2)
+    past, future = (
+        np.stack([c.past for c in contexts]),
+        np.stack([c.future for c in contexts]),
+    )  # (n, hours, 4), (n, leads, 2)
     buildings = [c.building for c in contexts]
     return {
         "origin": np.array([c.origin for c in contexts]).astype("datetime64[h]").astype("datetime64[s]"),
@@ -190,7 +199,9 @@ def _local_hours(hours: Array, timezone: str) -> tuple[Array, Array]:
     """Local hour of the week (Monday 0 is 0) and hour of the day of UTC hours, daylight saving included."""
     import pandas as pd
 
-    local = pd.DatetimeIndex(hours.astype("datetime64[h]").astype("datetime64[s]"), tz="UTC").tz_convert(_zone_name(timezone))
+    local = pd.DatetimeIndex(hours.astype("datetime64[h]").astype("datetime64[s]"), tz="UTC").tz_convert(
+        _zone_name(timezone)
+    )
     return np.asarray(local.weekday * DAY + local.hour), np.asarray(local.hour)
 
 
@@ -216,5 +227,3 @@ def _priors(file: Path) -> Mapping[str, Mapping[str, list[float]]]:
     with file.open(encoding="utf-8") as text:
         priors: Mapping[str, Mapping[str, list[float]]] = yaml.safe_load(text)
     return priors
-
-

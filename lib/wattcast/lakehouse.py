@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -82,7 +83,9 @@ class Lakehouse:
 
     def stream(self, name: str) -> DataFrame:
         """New rows of a table as they are committed, at most `max_files_per_batch` files at a time."""
-        reader = self.spark.readStream.format("delta").option("maxFilesPerTrigger", self.settings.batch.max_files_per_batch)
+        reader = self.spark.readStream.format("delta").option(
+            "maxFilesPerTrigger", self.settings.batch.max_files_per_batch
+        )
         return reader.load(self.path(name))
 
     def received_offsets(self, name: str, *, query: str) -> dict[int, int]:
@@ -101,19 +104,26 @@ class Lakehouse:
         for name, sql in VIEWS.items():
             self.spark.sql(sql).createOrReplaceTempView(name)
 
-    def newest(self, snapshot: Snapshot, column: str) -> datetime | None:
-        """The greatest time in a column; after the first look only files that can hold a greater one are read."""
-        known = self._newest.get((snapshot.name, column))
-        recent = snapshot.frame if known is None else snapshot.frame.where(F.col(column) >= F.lit(known))
-        newest: datetime | None = recent.agg(F.max(column)).first()[0]  # type: ignore[index]
-        if newest is not None:
-            self._newest[snapshot.name, column] = newest
-        return newest or known
+    def newest(self, snapshot: Snapshot, *columns: str) -> list[datetime | None]:
+        """The greatest times in some columns; after the first look only files that can hold a greater one are read."""
+        known = [self._newest.get((snapshot.name, column)) for column in columns]
+        recent = snapshot.frame
+        if None not in known:
+            is_recent = [F.col(column) >= F.lit(time) for column, time in zip(columns, known, strict=True)]
+            recent = recent.where(reduce(lambda a, b: a | b, is_recent))
+        row = recent.agg(*(F.max(column) for column in columns)).first()
+        newest = [found or time for found, time in zip(row or known, known, strict=True)]
+        self._newest.update(
+            {(snapshot.name, column): time for column, time in zip(columns, newest, strict=True) if time}
+        )
+        return newest
 
     def heartbeat(self, seconds: int) -> DataFrame:
         """A stream of one empty building_id about every so many seconds."""
         beats = self.spark.readStream.format("rate").option("rowsPerSecond", 1).load()
-        return beats.where(F.unix_seconds("timestamp") % seconds == 0).select(F.lit(None).cast("string").alias("building_id"))
+        return beats.where(F.unix_seconds("timestamp") % seconds == 0).select(
+            F.lit(None).cast("string").alias("building_id")
+        )
 
     def append(self, name: str, rows: DataFrame | None, *, after: Snapshot) -> int:
         """Append `rows` that `after` lacked; nothing if there are none. Returns how many."""
@@ -146,7 +156,9 @@ class Lakehouse:
     def append_stream(self, name: str, rows: DataFrame, *, query: str) -> StreamingQuery:
         """Stream `rows` into a table, exactly once."""
         self.own(name)
-        return self.start(rows.writeStream.format("delta").option("path", self.path(name)).outputMode("append"), query=query)
+        return self.start(
+            rows.writeStream.format("delta").option("path", self.path(name)).outputMode("append"), query=query
+        )
 
     def append_wanted(
         self, name: str, *, wanted: Callable[[DataFrame, Snapshot], DataFrame | None], on: DataFrame, query: str

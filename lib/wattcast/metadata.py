@@ -39,7 +39,9 @@ def _values(rows: pd.DataFrame, column: Column, file: Path) -> pd.Series:
     if column.name not in rows:
         return pd.Series([None] * len(rows), index=rows.index, dtype=object)
     texts = rows[column.name].str.strip()
-    values = [_value(text, column, f"{file}: building {name}") for text, name in zip(texts, rows.building_id, strict=True)]
+    values = [
+        _value(text, column, f"{file}: building {name}") for text, name in zip(texts, rows.building_id, strict=True)
+    ]
     return pd.Series(values, index=rows.index, dtype=object)
 
 

@@ -78,7 +78,10 @@ def _fields(parsed: DataFrame, topic: Contract) -> DataFrame:
     """With, for each column of the topic, `<name>` as it was sent in its type, and `<name>_kind`, its JSON type."""
     return parsed.select(
         "*",
-        *(F.expr(f"schema_of_variant(try_variant_get(json, '$.{c.name}', 'variant'))").alias(f"{c.name}_kind") for c in topic.columns),
+        *(
+            F.expr(f"schema_of_variant(try_variant_get(json, '$.{c.name}', 'variant'))").alias(f"{c.name}_kind")
+            for c in topic.columns
+        ),
         *(F.expr(f"try_variant_get(json, '$.{c.name}', '{_sent_type(c)}')").alias(c.name) for c in topic.columns),
     )
 
@@ -125,7 +128,10 @@ def _broken_rules(column: Column) -> Iterator[SparkColumn]:
         yield F.when(has_type & ~is_in_range, F.lit(f"{column.name}.out_of_range"))
     limits = column.limits
     if "maxLength" in limits:
-        yield F.when(~F.length(value).between(limits.get("minLength", 0), limits["maxLength"]), F.lit(f"{column.name}.bad_length"))
+        yield F.when(
+            ~F.length(value).between(limits.get("minLength", 0), limits["maxLength"]),
+            F.lit(f"{column.name}.bad_length"),
+        )
     if "pattern" in limits:
         yield F.when((F.length(value) > 0) & ~value.rlike(limits["pattern"]), F.lit(f"{column.name}.bad_pattern"))
 

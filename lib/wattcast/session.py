@@ -24,7 +24,9 @@ def spark_session(settings: Settings, *, name: str) -> SparkSession:
 def _local_conf(settings: Settings) -> dict[str, str]:
     from wattcast.local.jars import jars
 
-    conf = {key: value for file in ("spark-defaults.conf", "spark-local.conf") for key, value in _properties(file).items()}
+    conf = {
+        key: value for file in ("spark-defaults.conf", "spark-local.conf") for key, value in _properties(file).items()
+    }
     del conf["spark.jars.packages"]  # resolved once, into a cache of our own
     logs = settings.state.resolve() / "logs"
     logs.mkdir(parents=True, exist_ok=True)

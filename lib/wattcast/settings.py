@@ -17,7 +17,9 @@ def project_folder(name: str) -> Path:
     for candidate in (package / name, package.parents[1] / name):
         if candidate.is_dir():
             return candidate
-    raise FileNotFoundError(f"The folder {name} came neither with the package nor with the checkout: reinstall wattcast.")
+    raise FileNotFoundError(
+        f"The folder {name} came neither with the package nor with the checkout: reinstall wattcast."
+    )
 
 
 class _Section(BaseModel):
@@ -82,7 +84,11 @@ class Settings(BaseSettings):
     """Everything that can be set. `WATTCAST_FORECASTING__LEAD_HOURS=48` sets `forecasting.lead_hours`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="WATTCAST_", env_nested_delimiter="__", frozen=True, extra="forbid", nested_model_default_partial_update=True
+        env_prefix="WATTCAST_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        nested_model_default_partial_update=True,
     )
 
     state: Path = Path(".wattcast")

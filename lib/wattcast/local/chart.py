@@ -18,14 +18,19 @@ svg{{width:100%;height:auto}}text{{font-size:12px;fill:#555}}.band{{fill:#f2b134
 
 def write_chart(file: Path, buildings: dict[str, pd.DataFrame]) -> None:
     """One chart per building; each frame has target_hour, p10_kwh, p50_kwh, p90_kwh and energy_usage_kwh (NaN where unknown)."""
-    charts = "".join(f"<h2>{escape(name)}</h2>{_svg(rows.sort_values('target_hour'))}" for name, rows in buildings.items())
+    charts = "".join(
+        f"<h2>{escape(name)}</h2>{_svg(rows.sort_values('target_hour'))}" for name, rows in buildings.items()
+    )
     file.write_text(PAGE.format(charts=charts), encoding="utf-8")
 
 
 def _svg(rows: pd.DataFrame) -> str:
     hours = rows["target_hour"].to_numpy("datetime64[h]").astype(np.int64)
     levels = {name: rows[name].to_numpy(float) for name in ("p10_kwh", "p50_kwh", "p90_kwh", "energy_usage_kwh")}
-    low, high = min(0.0, np.nanmin(levels["p10_kwh"])), max(np.nanmax(each) for each in levels.values() if np.isfinite(each).any())
+    low, high = (
+        min(0.0, np.nanmin(levels["p10_kwh"])),
+        max(np.nanmax(each) for each in levels.values() if np.isfinite(each).any()),
+    )
     x = LEFT + (hours - hours[0]) / max(1, hours[-1] - hours[0]) * (WIDTH - LEFT - 10)
 
     def y(value: Any) -> Any:

@@ -92,7 +92,11 @@ class Demo:
         replaying = _Replaying(self, data, run)
         watched = _Watched(run, queries, began)
         with Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=self.console
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self.console,
         ) as progress:
             watched.bars(progress)
             while not replaying.is_done():
@@ -101,14 +105,23 @@ class Demo:
             watched.look(1.0, sent=counts.sent)
             self._finish(run, jobs, queries, counts, watched)
         audited = audit(run, recheck=True)
-        return Outcome(counts, audited, watched.consumed, watched.first_forecast_seconds, time.monotonic() - began, data)
+        return Outcome(
+            counts, audited, watched.consumed, watched.first_forecast_seconds, time.monotonic() - began, data
+        )
 
     def _finish(
-        self, run: Run, jobs: list[Job], queries: dict[str, list[StreamingQuery]], counts: ReplayCounts, watched: "_Watched"
+        self,
+        run: Run,
+        jobs: list[Job],
+        queries: dict[str, list[StreamingQuery]],
+        counts: ReplayCounts,
+        watched: "_Watched",
     ) -> None:
         """Let every job work through what came, then end the replay: close what would close by waiting, and forecast it."""
         end = max(each for each in (counts.last_arrival, counts.last_measured_at) if each is not None)
-        last = end.astimezone(UTC).replace(tzinfo=None) + timedelta(hours=1, minutes=run.settings.closing.max_wait_minutes)
+        last = end.astimezone(UTC).replace(tzinfo=None) + timedelta(
+            hours=1, minutes=run.settings.closing.max_wait_minutes
+        )
         closing = Run(run.lake, run.broker, run.settings, close_at=last)
         for job in jobs:
             watched.until_idle(queries[job.name])
@@ -175,7 +188,9 @@ class _Watched:
         self._progress = progress
         names = {"sent": "readings sent (%)", "ingest": "records received", "aggregate": "readings aggregated",
                  "forecast": "hours forecast from", "consumed": "forecasts consumed from Kafka"}  # fmt: skip
-        self._tasks = {key: progress.add_task(f"{name:<30}", total=100 if key == "sent" else None) for key, name in names.items()}
+        self._tasks = {
+            key: progress.add_task(f"{name:<30}", total=100 if key == "sent" else None) for key, name in names.items()
+        }
 
     def look(self, share: float, sent: int | None = None) -> None:
         """Read what Kafka has and what the queries did since the last look; raises what made a query fail."""
@@ -183,12 +198,16 @@ class _Watched:
             self.consumed += [json.loads(message.value) for message in messages]
         if self.consumed and self.first_forecast_seconds is None:
             self.first_forecast_seconds = time.monotonic() - self._began
-            self._progress.console.print(f"First forecast consumed from Kafka after {self.first_forecast_seconds:.0f} s.")
+            self._progress.console.print(
+                f"First forecast consumed from Kafka after {self.first_forecast_seconds:.0f} s."
+            )
         for query in (each for started in self._queries.values() for each in started):
             self._count(query)
         self._progress.update(self._tasks["sent"], completed=round(100 * share))
         for name in ("ingest", "aggregate", "forecast"):
-            self._progress.update(self._tasks[name], completed=self._rows[name], total=sent if name == "ingest" else None)
+            self._progress.update(
+                self._tasks[name], completed=self._rows[name], total=sent if name == "ingest" else None
+            )
         self._progress.update(self._tasks["consumed"], completed=len(self.consumed))
 
     def until_idle(self, queries: list[StreamingQuery]) -> None:
@@ -216,4 +235,3 @@ class _Watched:
 def _jobs() -> list[Job]:
     sys.path.insert(0, str(project_folder("jobs")))
     return [getattr(importlib.import_module(name), name.upper()) for name in JOBS]
-

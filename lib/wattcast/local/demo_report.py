@@ -45,7 +45,9 @@ def print_report(console: Console, run: Run, outcome: Outcome, state: Path) -> i
     """Print it; 0 if everything is as it must be."""
     run.lake.register_views()
     counted = run.spark.sql("SELECT count(*) AS n, count_if(accepted) AS accepted FROM received_readings").first()
-    rules = run.spark.sql("SELECT rule, count(*) AS n FROM (SELECT explode(rejected_for) AS rule FROM received_readings) GROUP BY rule")
+    rules = run.spark.sql(
+        "SELECT rule, count(*) AS n FROM (SELECT explode(rejected_for) AS rule FROM received_readings) GROUP BY rule"
+    )
     rejected = {row.rule: row.n for row in rules.collect()}
     accepted = 0 if counted is None else counted.accepted
     total = 0 if counted is None else counted.n
@@ -66,7 +68,9 @@ def print_report(console: Console, run: Run, outcome: Outcome, state: Path) -> i
     for problem in problems:
         console.print(f"[bold red]FAILED[/bold red]: {problem}")
     if not problems:
-        console.print(f"[bold green]All {total:,} records are accounted for[/bold green] ({outcome.seconds:.0f} s in all).")
+        console.print(
+            f"[bold green]All {total:,} records are accounted for[/bold green] ({outcome.seconds:.0f} s in all)."
+        )
     return 1 if problems else 0
 
 
@@ -75,8 +79,12 @@ def _problems(outcome: Outcome, total: int, accepted: int, rejected: dict[str, i
     ids = [message["forecast_id"] for message in outcome.consumed]
     found = {
         f"{counts.sent:,} records were sent and {total:,} received": counts.sent != total,
-        f"{counts.expected_accepted:,} records had to be accepted and {accepted:,} were": counts.expected_accepted != accepted,
-        f"the rules had to reject {dict(counts.expected_rejected)} and rejected {rejected}": dict(counts.expected_rejected) != rejected,
+        f"{counts.expected_accepted:,} records had to be accepted and {accepted:,} were": counts.expected_accepted
+        != accepted,
+        f"the rules had to reject {dict(counts.expected_rejected)} and rejected {rejected}": dict(
+            counts.expected_rejected
+        )
+        != rejected,
         "the audit found losses, doubles or wrong verdicts": not all(each.is_clean for each in outcome.audited),
         "no forecast came": not ids,
         f"{len(ids) - len(set(ids))} forecasts came twice": len(ids) != len(set(ids)),
