@@ -1,7 +1,7 @@
 """Hourly usage: each (building, hour) of `readings` that closed or changed, appended to `hourly_usage`."""
 
 from pyspark.sql import DataFrame
-from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
 
 from wattcast.hourly import hours_of, wanted_hours
 from wattcast.job import Job, Run, run

@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from aggregate import missing_hours
 from forecast import missing
+from wattcast.errors import told
 from wattcast.forecasting import LIVE, Span
 from wattcast.hourly import hours_of
 from wattcast.job import Run, configure_logging, instant, opened
@@ -77,6 +78,7 @@ def _on_the_hour(text: str) -> datetime:
     return value
 
 
+@told()
 def main(argv: Sequence[str] | None = None) -> None:
     options = _options(argv)
     configure_logging()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
 
 from wattcast.forecasting import Span, live_span, wanted_forecasts
 from wattcast.job import Job, Run, run

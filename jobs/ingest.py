@@ -1,7 +1,7 @@
 """Kafka records into `received_readings` and `received_weather_forecasts`: one row each, accepted or rejected."""
 
 from pyspark.sql import DataFrame
-from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
 
 from wattcast.contracts import contract
 from wattcast.job import Job, Run, run

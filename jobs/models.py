@@ -5,11 +5,13 @@ from pathlib import Path
 
 from rich.pretty import pprint
 
+from wattcast.errors import told
 from wattcast.settings import settings
 from wattcast_models.predictor import Predictor
 from wattcast_models.registry import current_artifact, use
 
 
+@told()
 def main(command: str, folder: str = "") -> None:
     current = settings()
     models = current.state / "models"

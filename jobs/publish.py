@@ -1,7 +1,7 @@
 """The outbox: each live row of `forecasts` becomes one message of the topic forecasts, at least once."""
 
 from pyspark.sql import functions as F
-from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
 
 from wattcast.contracts import contract
 from wattcast.forecasting import messages

@@ -13,7 +13,7 @@ from wattcast.settings import KafkaSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.streaming import DataStreamWriter
+    from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 EARLIEST = -2
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
@@ -91,8 +91,8 @@ class Broker:
         for partition, last in after.items():
             if last >= ends.get(partition, (0, 0))[1]:
                 raise TopicRecreated(
-                    f"Topic {topic}, partition {partition}, ends before offset {last}, which was received from it: it was recreated. "
-                    "Give readings a topic of a new name, or start with an empty lake."
+                    f"Topic {topic}, partition {partition}, ends before offset {last}, which was received from it: "
+                    "it was recreated. Give readings a topic of a new name, or start with an empty lake."
                 )
         starting = {topic: {str(p): after[p] + 1 if p in after else EARLIEST for p in ends}}
         reader = spark.readStream.format("kafka").options(**self.spark_options())
@@ -100,7 +100,7 @@ class Broker:
             **{
                 "subscribe": topic,
                 "startingOffsets": json.dumps(starting),
-                "maxOffsetsPerTrigger": max_offsets,
+                "maxOffsetsPerTrigger": str(max_offsets),
                 "failOnDataLoss": "true",
                 "kafka.isolation.level": "read_committed",
             }

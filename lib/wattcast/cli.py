@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
+from wattcast.errors import REFUSED, told
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pyspark.errors import PySparkException
 
     from wattcast.settings import Settings
 
@@ -20,10 +24,12 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # to format help with rich takes three times as long as all the rest
+    context_settings={"max_content_width": 110},
     help="Hourly energy forecasts for buildings.",
 )
-buildings_app = typer.Typer(no_args_is_help=True, help="Metadata of buildings.")
-models_app = typer.Typer(no_args_is_help=True, help="Which model forecasts.")
+buildings_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Metadata of buildings.")
+models_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Which model forecasts.")
 app.add_typer(buildings_app, name="buildings")
 app.add_typer(models_app, name="models")
 
@@ -32,8 +38,14 @@ PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_opt
 Share = Annotated[float, typer.Option(min=0, max=1)]
 
 
+def main() -> None:
+    """The program: what a user can mend is said in a sentence."""
+    with told():
+        app()
+
+
 @app.callback()
-def main(
+def where(
     state: Annotated[
         Path | None, typer.Option(help="Folder of the lake, the checkpoints and the embedded broker.")
     ] = None,
@@ -44,7 +56,7 @@ def main(
 
 @app.command(context_settings=PASSED_ON)
 def run(context: typer.Context, job: Annotated[str, typer.Argument(help=f"One of {', '.join(JOBS)}.")]) -> None:
-    """Run a Spark job; options after its name go to the job (try --help there)."""
+    """Run a Spark job; options after its name go to the job."""
     if job not in JOBS:
         _fail(f"There is no job {job}: there are {', '.join(JOBS)}.")
     _run_job(job, context.args)
@@ -58,7 +70,7 @@ def train(context: typer.Context) -> None:
 
 @app.command(context_settings=PASSED_ON)
 def backtest(context: typer.Context) -> None:
-    """Try a model on the last part of recorded readings, beside the same hour last week."""
+    """Score a model on the end of recorded readings."""
     _run_job("backtest", context.args)
 
 
@@ -78,7 +90,7 @@ def demo(
     ] = 0.02,
     seed: int = 1,
 ) -> None:
-    """Readings in, forecasts out, on this machine: broker, replay, pipeline, and forecasts read from Kafka."""
+    """Readings in, forecasts out, on this machine alone."""
     _supported()
     from wattcast.local.demo import Demo
 
@@ -88,7 +100,6 @@ def demo(
 @app.command()
 def up() -> None:
     """Start the embedded broker; it stays until `wattcast down`."""
-    _supported()
     from wattcast.local.stack import up
 
     print(up(_settings().state))
@@ -122,7 +133,6 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
 @app.command(hidden=True)
 def jars() -> None:
     """Fetch the Java libraries of the broker and of Spark's connectors."""
-    _supported()
     from wattcast.local.jars import jars
 
     for name in ("spark", "broker"):
@@ -139,7 +149,7 @@ def simulate(
     seed: int = 0,
     faults: Annotated[float, typer.Option(min=0, max=1, help="Share of readings with a sensor fault.")] = 0.0,
 ) -> None:
-    """Readings of made-up buildings of several types, reproducible by seed."""
+    """Write readings of made-up buildings, reproducible by seed."""
     from rich.progress import Progress
 
     from wattcast.local.simulator import write_simulation
@@ -167,7 +177,7 @@ def replay(
     naive_is_utc: Annotated[bool, typer.Option(help="Take times without a zone as UTC.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on where the same replay was stopped.")] = False,
 ) -> None:  # fmt: skip
-    """Send recorded readings to Kafka in the order of their arrival, with known faults if asked."""
+    """Send recorded readings to Kafka in order of arrival, with faults if asked."""
     from rich.pretty import pprint
     from rich.progress import Progress
 
@@ -175,6 +185,8 @@ def replay(
     from wattcast.job import connected
     from wattcast.local.replay import replay
 
+    if not file.is_file():
+        _fail(f"There is no file {file}.")
     current = connected(_settings())
     if buildings_file is not None:
         import_buildings(buildings_file)
@@ -202,11 +214,11 @@ def import_buildings(
         int | None, typer.Option(help="For buildings of which the file does not tell it.")
     ] = None,
 ) -> None:
-    """Put the metadata of the file in the place of the table `buildings`."""
+    """Fill the table `buildings` anew from a file."""
     from wattcast.job import opened
     from wattcast.metadata import buildings_of
 
-    rows = _or_fail(lambda: buildings_of(file, default_interval_minutes=reading_interval_minutes))
+    rows = buildings_of(file, default_interval_minutes=reading_interval_minutes)
     with opened(with_broker=False, name="buildings-import") as run:
         run.lake.replace("buildings", run.lake.frame("buildings", rows))
     print(f"{len(rows)} buildings imported from {file}")
@@ -216,7 +228,7 @@ def import_buildings(
 def use_model(
     folder: Annotated[Path, typer.Argument(help="Artifact: a folder with model.pt and model_config.json.")],
 ) -> None:
-    """Forecast with this artifact from now on; running jobs take it up with their next batch."""
+    """Forecast with this artifact from the next batch on."""
     _run_job("models", ["use", str(folder)])
 
 
@@ -231,7 +243,7 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     recheck: Annotated[bool, typer.Option(help="Read the records again and judge them again.")] = False,
 ) -> None:
-    """Prove that every committed Kafka record is one row; exit 1 on a loss, a double or a wrong verdict."""
+    """Prove that every Kafka record is one row; exit 1 if not."""
     from wattcast.audit import as_json as written
     from wattcast.audit import audit
     from wattcast.job import opened
@@ -248,8 +260,8 @@ def sql(
     query: Annotated[str, typer.Argument(help="SELECT over the tables and views by name.")],
     rows: Annotated[int, typer.Option(min=1, help="At most so many rows.")] = 100,
 ) -> None:
-    """Ask the tables: received_readings, readings, rejected_readings, hourly_usage_latest, forecast_hours, ..."""
-    from pyspark.errors import AnalysisException
+    """Ask the tables and views by name."""
+    from pyspark.errors import PySparkException
 
     from wattcast.job import opened
     from wattcast.local.report import show, sql_table
@@ -259,15 +271,14 @@ def sql(
         try:
             found = run.spark.sql(query)
             show(sql_table(found, rows))
-        except AnalysisException as error:
-            _fail(str(error).split(";")[0].splitlines()[0])
+        except PySparkException as error:
+            _fail(_said(error))
 
 
 def _run_job(name: str, arguments: list[str]) -> None:
     """Run jobs/<name>.py as if it had been called by its file."""
     from wattcast.settings import project_folder
 
-    _supported()
     folder = project_folder("jobs")
     sys.path.insert(0, str(folder))
     sys.argv = [f"wattcast {name}", *arguments]
@@ -275,14 +286,9 @@ def _run_job(name: str, arguments: list[str]) -> None:
 
 
 def _settings() -> "Settings":
-    from pydantic import ValidationError
-
     from wattcast.settings import settings
 
-    try:
-        return settings()
-    except ValidationError as error:
-        _fail("\n".join(f"Setting {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()))
+    return settings()
 
 
 def _or_fail(action: "Callable[[], T]") -> "T":
@@ -294,15 +300,23 @@ def _or_fail(action: "Callable[[], T]") -> "T":
 
 
 def _supported() -> None:
-    from wattcast.local.preflight import Unsupported, check_java, check_python
+    from wattcast.local.preflight import check_java, check_python
 
-    try:
-        check_python()
-        check_java()
-    except Unsupported as error:
-        _fail(str(error))
+    check_python()
+    check_java()
+
+
+def _said(error: "PySparkException") -> str:
+    """What is wrong with a query, in one line."""
+    if error.getCondition() == "TABLE_OR_VIEW_NOT_FOUND":
+        from wattcast.contracts import tables
+        from wattcast.views import VIEWS
+
+        name = (error.getMessageParameters() or {}).get("relationName", "of that name")
+        return f"There is no table or view {name}: there are {', '.join([*(t.name for t in tables()), *VIEWS])}."
+    return next(line for line in str(error).split(";")[0].splitlines() if line.strip())
 
 
 def _fail(message: str) -> NoReturn:
     print(message, file=sys.stderr)
-    raise typer.Exit(2)
+    raise typer.Exit(REFUSED)

@@ -4,10 +4,11 @@ From it come the Spark schema, the table definitions and the JSON Schema of ever
 here and applied by `wattcast.readings`.
 """
 
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 from open_data_contract_standard.model import CustomProperty, OpenDataContractStandard, SchemaProperty
@@ -17,6 +18,14 @@ from wattcast.settings import project_folder
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
+TIGHTENED: Mapping[str, Callable[[Any, Any], bool]] = {
+    "minimum": operator.lt,
+    "minLength": operator.lt,
+    "maximum": operator.gt,
+    "maxLength": operator.gt,
+    "pattern": operator.ne,
+    "enum": lambda was, now: not set(was) <= set(now),
+}
 JSON_TYPES = {"string": "string", "integer": "integer", "number": "number", "boolean": "boolean", "timestamp": "string"}
 
 
@@ -81,10 +90,10 @@ class Contract:
 
     @property
     def schema(self) -> "StructType":
-        """The columns as a Spark type; needs no session."""
+        """The columns as a Spark type; needs a session."""
         from pyspark.sql.types import StructType
 
-        return StructType.fromDDL(self.ddl)
+        return cast("StructType", StructType.fromDDL(self.ddl))
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -165,11 +174,7 @@ def _breaks(before: Contract, after: Contract) -> Iterator[str]:
 
 
 def _narrowed(was: Column, now: Column) -> Iterator[str]:
-    for limit, tightened in {
-        "minimum": lambda a, b: b > a, "minLength": lambda a, b: b > a,
-        "maximum": lambda a, b: b < a, "maxLength": lambda a, b: b < a,
-        "pattern": lambda a, b: a != b, "enum": lambda a, b: not set(a) <= set(b),
-    }.items():  # fmt: skip
+    for limit, tightened in TIGHTENED.items():
         a, b = was.limits.get(limit), now.limits.get(limit)
         if b is not None and (a is None or tightened(a, b)):
             yield f"{was.name}: {limit} was narrowed"
@@ -212,7 +217,7 @@ def _contract(document: OpenDataContractStandard, documents: Mapping[str, OpenDa
 
 
 def _shared_columns(document: OpenDataContractStandard, *, taken: set[str], in_table: bool) -> list[Column]:
-    """Columns of another contract: in a table of received records all of them may be null, since a rejected record may lack any."""
+    """Columns of another contract: in a table of received records all may be null, since a rejected record may lack any."""
     columns = [_column(each) for schema in document.schema_ or [] for each in schema.properties or []]
     columns = [column for column in columns if column.name not in taken]
     if not in_table:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
 
 from wattcast.contexts import HOUR_US, History, Issue, issues
 from wattcast.contracts import Contract
@@ -72,7 +73,8 @@ def wanted_forecasts(
         issued = issued.where((F.col("model_name") == name) & (F.col("model_version") == version))
     requests = _requests(hourly, issued, buildings, weather, span, options)
     maker = _Maker(predictor, span, options, _micros(clock), int(max_wait / timedelta(microseconds=1)))
-    made = requests.select("building_id", F.pandas_udf(maker.forecasts, MADE)(F.struct("*")).alias("made"))  # type: ignore[call-overload]
+    made_of = pandas_udf(maker.forecasts, MADE)  # type: ignore[call-overload]  # the stubs lack an iterator of frames
+    made = requests.select("building_id", made_of(F.struct("*")).alias("made"))
     return _rows(made, span.purpose, name, version, options.lead_hours)
 
 

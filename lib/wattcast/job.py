@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
-from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
 
 from wattcast.broker import Broker
+from wattcast.errors import told
 from wattcast.lakehouse import Lakehouse
-from wattcast.session import spark_session
+from wattcast.local.preflight import check_java
+from wattcast.session import is_submitted, spark_session
 from wattcast.settings import Settings, settings
 
 log = logging.getLogger("wattcast")
@@ -65,6 +67,7 @@ class Stop(threading.Event):
                 signal.signal(number, handler)
 
 
+@told()
 def run(*jobs: Job, argv: Sequence[str] | None = None) -> None:
     """Run the jobs as one Spark application until they end (--once), fail, or are told to stop. Exits 1 on failure."""
     options = _options(jobs, argv)
@@ -85,6 +88,8 @@ def opened(
     close_at: datetime | None = None, *, once: bool = True, name: str = "wattcast", with_broker: bool = True
 ) -> Iterator[Run]:
     """Session, lake and broker of the settings, closed afterwards."""
+    if not is_submitted():
+        check_java()
     current = connected(settings()) if with_broker else settings()
     broker = Broker(current.kafka)
     spark = spark_session(current, name=name)

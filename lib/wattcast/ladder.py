@@ -144,7 +144,7 @@ def _warnings(context: Context) -> list[str]:
 
 
 def _flat_hours(energy: Array) -> int:
-    """How many of the newest present hours have one and the same value; 0 where it never changed at all or too little is known."""
+    """How many of the newest present hours have one and the same value; 0 where too little is known."""
     present = energy[np.isfinite(energy)]
     if len(present) < FLAT_HOURS:
         return 0

@@ -17,7 +17,8 @@ from delta.tables import DeltaTable
 from filelock import FileLock, Timeout
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from wattcast.contracts import contract, tables
 from wattcast.settings import Settings
@@ -145,7 +146,8 @@ class Lakehouse:
     def frame(self, name: str, rows: pd.DataFrame) -> DataFrame:
         """Rows in the columns and types of a table, from pandas; a column that is missing there is null."""
         table = contract(name)
-        plain = rows.reindex(columns=list(table.column_names)).astype(object).where(lambda each: each.notna(), None)
+        plain = rows.reindex(columns=list(table.column_names)).astype(object)
+        plain = plain.mask(plain.isna(), other=None)
         return self.spark.createDataFrame([tuple(row) for row in plain.itertuples(index=False)], table.schema)
 
     def replace(self, name: str, rows: DataFrame) -> None:

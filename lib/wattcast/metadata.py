@@ -31,7 +31,8 @@ def buildings_of(file: Path, *, default_interval_minutes: int | None = None) -> 
     columns = {column.name: _values(rows, column, file) for column in contract("buildings").columns}
     known = pd.DataFrame(columns, index=rows.index)
     if default_interval_minutes:
-        known["reading_interval_minutes"] = known["reading_interval_minutes"].fillna(default_interval_minutes)
+        interval = known["reading_interval_minutes"]
+        known["reading_interval_minutes"] = interval.mask(interval.isna(), default_interval_minutes)
     return known
 
 

@@ -48,9 +48,11 @@ def received(records: DataFrame, *, topic: Contract, table: Contract, metadata: 
 
 def _parsed(records: DataFrame, *, max_bytes: int) -> DataFrame:
     """With the payload as text, as variant, and `broken`, the rules that the record as a whole breaks."""
-    is_empty = F.coalesce(F.trim("text") == "", F.lit(True))
+    is_empty = F.coalesce(F.btrim("text", F.lit(" \t\r\n")) == "", F.lit(True))
     is_valid_text = F.expr("is_valid_utf8(text)")
-    is_json = F.col("json").isNotNull()
+    # Parsed as the first of two elements: alone, whatever follows the first JSON value would be ignored.
+    is_json = F.coalesce(F.expr("try_variant_get(pair, '$[1]', 'string')") == "end", F.lit(False))
+    is_object = F.coalesce(F.expr("schema_of_variant(json)").startswith("OBJECT<"), F.lit(False))
     small = records.select(
         F.col("topic").alias("kafka_topic"),
         F.col("partition").alias("kafka_partition"),
@@ -60,7 +62,8 @@ def _parsed(records: DataFrame, *, max_bytes: int) -> DataFrame:
         F.octet_length("value").cast("bigint").alias("payload_bytes"),
         F.when(F.octet_length("value") <= max_bytes, F.col("value").cast("string")).alias("text"),
     )
-    read = small.withColumn("json", F.expr("try_parse_json(text)"))
+    read = small.withColumn("pair", F.expr("""try_parse_json(concat('[', text, ',"end"]'))"""))
+    read = read.withColumn("json", F.expr("try_variant_get(pair, '$[0]', 'variant')"))
     is_too_large = F.col("payload_bytes") > max_bytes
     broken = (
         F.when(is_too_large, F.array(F.lit("too_large")))
@@ -68,7 +71,7 @@ def _parsed(records: DataFrame, *, max_bytes: int) -> DataFrame:
         .when(~is_valid_text, F.array(F.lit("invalid_utf8")))
         .when(~is_json & F.col("text").rlike(NON_FINITE), F.array(F.lit("not_json"), F.lit("non_finite_number")))
         .when(~is_json, F.array(F.lit("not_json")))
-        .when(~F.expr("schema_of_variant(json)").startswith("OBJECT<"), F.array(F.lit("not_an_object")))
+        .when(~is_object, F.array(F.lit("not_an_object")))
         .otherwise(F.array())
     )
     return read.withColumn("broken", broken)
@@ -144,7 +147,7 @@ def _is_within(column: Column) -> SparkColumn | None:
     if column.logical_type == "timestamp":
         lowest, highest = lowest.cast("timestamp"), highest.cast("timestamp")
         return typed.isNull() | typed.between(lowest, highest)
-    return typed.between(lowest, highest)
+    return F.coalesce(typed.between(lowest, highest), F.lit(False))  # null: beyond what the type can hold
 
 
 def _typed(column: Column) -> SparkColumn:

@@ -44,8 +44,11 @@ def revisions(readings: pd.DataFrame, existing: pd.DataFrame, closing: Closing) 
     rows = readings.sort_values(ARRIVAL, ignore_index=True)
     rows["pair"] = rows.groupby(["building_id", "hour_us"], sort=False).ngroup()
     pairs = rows.groupby("pair", sort=True).agg(
-        building_id=("building_id", "first"), hour_us=("hour_us", "first"), first_us=("arrival_us", "first"), is_touched=("is_touched", "max")
-    )  # fmt: skip
+        building_id=("building_id", "first"),
+        hour_us=("hour_us", "first"),
+        first_us=("arrival_us", "first"),
+        is_touched=("is_touched", "max"),
+    )
     pairs = pairs.reset_index().merge(_newest(existing), on=["building_id", "hour_us"], how="left")
     is_known = pairs["last_us"].notna().to_numpy()
     last = pairs["last_us"].fillna(0).to_numpy().astype(np.int64)
@@ -142,8 +145,8 @@ def _changes(states: pd.DataFrame, pairs: pd.DataFrame, clock_us: int) -> pd.Dat
     differs = np.where(is_first, differs_from_last, ~_same(values, np.roll(values, 1, axis=0)))
     # What was appended and what is known now about the same moment differ: a record came with an older timestamp than others
     # that had been used, or the metadata changed. What that changes is known only from now on.
-    has_diverged = (is_first & has_last & differs_from_last & (states["at_us"] == states["last_us"])).to_numpy()
-    has_diverged = np.isin(pair, pair[has_diverged])
+    is_unlike = is_first & has_last & differs_from_last & (states["at_us"] == states["last_us"]).to_numpy()
+    has_diverged = np.isin(pair, pair[is_unlike])
     is_change = np.where(has_diverged, is_final & differs_from_last, differs)
     after_last = np.maximum(states["at_us"], np.maximum(clock_us, states["last_us"].fillna(0) + 1000)).astype(np.int64)
     states["available_us"] = np.where(has_diverged, after_last, states["at_us"])

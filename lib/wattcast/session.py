@@ -9,11 +9,16 @@ from pyspark.sql import SparkSession
 from wattcast.settings import Settings, project_folder
 
 
+def is_submitted() -> bool:
+    """Whether spark-submit started this process, and with it the Java side."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
 def spark_session(settings: Settings, *, name: str) -> SparkSession:
     """The session of this application. Under spark-submit its settings come from there; otherwise a local one is made."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(name)
-    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+    if not is_submitted():
         for key, value in _local_conf(settings).items():
             builder = builder.config(key, value)
     spark = builder.getOrCreate()

@@ -11,15 +11,17 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 Positive = Annotated[int, Field(gt=0)]
 
 
+class SettingsMissing(FileNotFoundError):
+    """A file or folder that comes with Wattcast is not there."""
+
+
 def project_folder(name: str) -> Path:
     """Folder `name` (conf, data-contracts, jobs) of the installed package or, in an editable install, of the checkout."""
     package = Path(__file__).resolve().parent
     for candidate in (package / name, package.parents[1] / name):
         if candidate.is_dir():
             return candidate
-    raise FileNotFoundError(
-        f"The folder {name} came neither with the package nor with the checkout: reinstall wattcast."
-    )
+    raise SettingsMissing(f"The folder {name} came neither with the package nor with the checkout: reinstall wattcast.")
 
 
 class _Section(BaseModel):
@@ -121,7 +123,7 @@ class Settings(BaseSettings):
         profile = os.environ.get("WATTCAST_PROFILE", "local")
         files = [conf / "settings.yaml", conf / f"{profile}.yaml"]
         if missing := [file.name for file in files if not file.is_file()]:
-            raise FileNotFoundError(f"{conf} has no {missing[0]}: check WATTCAST_CONF and WATTCAST_PROFILE.")
+            raise SettingsMissing(f"{conf} has no {missing[0]}: check WATTCAST_CONF and WATTCAST_PROFILE.")
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, files, deep_merge=True)
 
     def with_changes(self, **sections: dict[str, object]) -> Self:

@@ -9,10 +9,13 @@ import pandas as pd
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1100, 260, 60, 26, 10
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Wattcast: forecasts over actual use</title>
-<meta name="viewport" content="width=device-width"><style>body{{font:15px system-ui,sans-serif;margin:2rem;max-width:1140px;color:#222}}
-svg{{width:100%;height:auto}}text{{font-size:12px;fill:#555}}.band{{fill:#f2b134;opacity:.4}}.median{{fill:none;stroke:#c26a00;stroke-width:1.6}}
+<meta name="viewport" content="width=device-width"><style>body{{font:15px system-ui,sans-serif;
+margin:2rem;max-width:1140px;color:#222}}
+svg{{width:100%;height:auto}}text{{font-size:12px;fill:#555}}.band{{fill:#f2b134;opacity:.4}}
+.median{{fill:none;stroke:#c26a00;stroke-width:1.6}}
 .actual{{fill:none;stroke:#1f4e79;stroke-width:1.6}}.grid{{stroke:#ddd}}</style><h1>Forecasts over actual use</h1>
-<p>Blue: energy used, kWh per hour. Orange: the median forecast made a day at a time, and the band that is to hold 80 % of the hours.</p>
+<p>Blue: energy used, kWh per hour. Orange: the median forecast made a day
+at a time, and the band that is to hold 80 % of the hours.</p>
 {charts}</html>"""
 
 
@@ -38,7 +41,8 @@ def _svg(rows: pd.DataFrame) -> str:
 
     band = _points(np.r_[x, x[::-1]], y(np.r_[levels["p10_kwh"], levels["p90_kwh"][::-1]]))
     grid = "".join(
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH}" y1="{y(v):.0f}" y2="{y(v):.0f}"/><text x="4" y="{y(v) + 4:.0f}">{v:,.1f}</text>'
+        f'<line class="grid" x1="{LEFT}" x2="{WIDTH}" y1="{y(v):.0f}" y2="{y(v):.0f}"/>'
+        f'<text x="4" y="{y(v) + 4:.0f}">{v:,.1f}</text>'
         for v in np.linspace(low, high, 5)
     )
     days = "".join(

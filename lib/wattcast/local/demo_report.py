@@ -57,14 +57,13 @@ def print_report(console: Console, run: Run, outcome: Outcome, state: Path) -> i
     problems = list(_problems(outcome, total, accepted, rejected))
     _chart(run, state / "forecasts.html")
     console.print(f"Chart of forecast bands over actual use: {state / 'forecasts.html'}", soft_wrap=True)
-    where = f"--state {state}"
     console.print("\n[bold]Try next[/bold] (the demo's tables stay until the next demo):", highlight=False)
     for command in (
-        f'wattcast {where} sql "SELECT * FROM forecast_hours ORDER BY origin DESC, building_id, lead_hours" --rows 24',
-        f'wattcast {where} sql "SELECT rejected_for, payload FROM rejected_readings" --rows 10',
-        f"wattcast {where} run backfill --from {_day(outcome, 3)} --to {_day(outcome, 1)}",
+        'sql "SELECT * FROM forecast_hours ORDER BY origin DESC, building_id, lead_hours" --rows 24',
+        'sql "SELECT rejected_for, payload FROM rejected_readings" --rows 10',
+        f"run backfill --from {_day(outcome, 3)} --to {_day(outcome, 1)}",
     ):
-        console.print(f"  .venv/bin/{command}", soft_wrap=True, highlight=False)
+        console.print(f"  .venv/bin/wattcast --state {state} {command}", soft_wrap=True, highlight=False)
     for problem in problems:
         console.print(f"[bold red]FAILED[/bold red]: {problem}")
     if not problems:

@@ -1,0 +1,50 @@
+"""Errors that a user can mend: at the edge of a program each becomes its message and an exit status, never a traceback."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+FAILED, REFUSED = 1, 2
+
+# Exit status by where the class is defined. Named, not imported: what raised one has imported its module already, and the
+# help of the command line imports none.
+STATUS = {
+    ("wattcast.local.preflight", "Unsupported"): REFUSED,
+    ("wattcast.local.jars", "JarsUnavailable"): FAILED,
+    ("wattcast.local.broker_files", "BrokerFailed"): FAILED,
+    ("wattcast.broker", "BrokerUnreachable"): FAILED,
+    ("wattcast.broker", "TopicRecreated"): FAILED,
+    ("wattcast.lakehouse", "TableHasAWriter"): FAILED,
+    ("wattcast.metadata", "MetadataError"): REFUSED,
+    ("wattcast.settings", "SettingsMissing"): REFUSED,
+    ("pydantic_settings.exceptions", "SettingsError"): REFUSED,
+    ("pydantic_core", "ValidationError"): REFUSED,
+    ("yaml", "YAMLError"): REFUSED,
+}
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Run a program; an error of STATUS ends it with the message on stderr. Any other is a bug and keeps its traceback."""
+    try:
+        yield
+    except _imported() as error:
+        print(message(error), file=sys.stderr)
+        sys.exit(next(status for kind, status in _classes() if isinstance(error, kind)))
+
+
+def message(error: Exception) -> str:
+    """What to say of an error: of settings that are not valid a line each, else what the error says."""
+    if not hasattr(error, "errors"):
+        return str(error)
+    return "\n".join(f"Setting {'.'.join(map(str, each['loc']))}: {each['msg']}." for each in error.errors())
+
+
+def _imported() -> tuple[type[Exception], ...]:
+    return tuple(kind for kind, _ in _classes())
+
+
+def _classes() -> Iterator[tuple[type[Exception], int]]:
+    for (module, name), status in STATUS.items():
+        if module in sys.modules:
+            yield getattr(sys.modules[module], name), status
