@@ -1,6 +1,9 @@
 """Hourly usage: each (building, hour) of `readings` that closed or changed, appended to `hourly_usage`."""
 
+from datetime import datetime
+
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from wattcast.hourly import hours_of, wanted_hours
@@ -14,16 +17,23 @@ def aggregate(run: Run) -> list[StreamingQuery]:
     return [
         run.lake.append_wanted(
             "hourly_usage", on=received, query="aggregate",
-            wanted=lambda batch, existing: missing_hours(run, hours_of(batch), existing),
+            wanted=lambda batch, existing: of_batch(run, batch, existing),
         )
     ]  # fmt: skip
 
 
-def missing_hours(run: Run, touched: DataFrame, existing: Snapshot) -> DataFrame | None:
+def of_batch(run: Run, batch: DataFrame, existing: Snapshot) -> DataFrame | None:
+    """What follows from the readings of one batch; None where it has none that were accepted."""
+    until = batch.agg(F.max("kafka_timestamp")).first()[0]  # type: ignore[index]  # an aggregate has one row
+    return None if until is None else missing_hours(run, hours_of(batch), existing, until)
+
+
+def missing_hours(run: Run, touched: DataFrame, existing: Snapshot, until: datetime | None = None) -> DataFrame | None:
+    """The revisions that the touched hours, and those since the last batch, lack by what had arrived at `until`, or by now."""
     return wanted_hours(
         run.lake.snapshot("received_readings").frame,
         touched=touched, existing=existing.frame, buildings=run.lake.table("buildings"),
-        closing=run.settings.closing, since=run.lake.newest(existing, "as_of")[0], close_at=run.close_at,
+        closing=run.settings.closing, since=run.lake.newest(existing, "as_of")[0], until=until, close_at=run.close_at,
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def ingest(run: Run) -> list[StreamingQuery]:
 def _ledger(
     run: Run, topic: str, rules: str, *, table: str, query: str, metadata: DataFrame | None = None
 ) -> StreamingQuery:
-    after = run.lake.received_offsets(table, query=query)
+    after = run.lake.received_offsets(table, topic=topic, query=query)
     records = run.broker.stream(run.spark, topic, after=after, max_offsets=run.settings.batch.max_offsets_per_batch)
     rows = received(records, topic=contract(rules), table=contract(table), metadata=metadata)
     return run.lake.append_stream(table, rows, query=query)

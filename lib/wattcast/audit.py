@@ -122,11 +122,13 @@ def _partition(
     first, last = counts["first"], counts["last"]
     before = [(begins, first - 1)] if begins < first else []
     checkable = [(max(low, begins), high) for low, high in [*before, *gaps] if high >= begins and low < ends]
-    unverifiable = sum(max(0, min(high, begins - 1) - low + 1) for low, high in gaps)
-    lost = tuple(gap for gap in checkable if _holds_record(consumer, TopicPartition(topic, number), gap))
+    unverifiable = sum(max(0, min(high, begins - 1) - low + 1) for low, high in [*gaps, (last + 1, begins - 1)])
+    partition, behind = TopicPartition(topic, number), (max(last + 1, begins), ends - 1)
+    lost = tuple(gap for gap in checkable if _holds_record(consumer, partition, gap))
+    lag = behind[1] - behind[0] + 1 if behind[0] <= behind[1] and _holds_record(consumer, partition, behind) else 0
     return PartitionAudit(
         topic, number, counts["rows"], counts["accepted"], counts["rows"] - counts["accepted"], first, last, begins, ends,
-        max(0, ends - last - 1), counts["rows"] - counts["offsets"], unverifiable, lost, otherwise,
+        lag, counts["rows"] - counts["offsets"], unverifiable, lost, otherwise,
     )  # fmt: skip
 
 
@@ -161,5 +163,7 @@ def _decided_otherwise(
     metadata = run.lake.table("buildings") if rules == "readings" else None
     judged = received(records, topic=contract(rules), table=contract(table), metadata=metadata)
     key, verdict = ["kafka_partition", "kafka_offset"], ["accepted", "rejected_for"]
-    unlike = judged.select(*key, *verdict).join(rows.select(*key, *verdict), on=[*key, *verdict], how="left_anti")
+    held_rows = rows.select(*key, *(F.col(name).alias(f"was_{name}") for name in verdict))
+    is_unlike = (F.col("accepted") != F.col("was_accepted")) | (F.col("rejected_for") != F.col("was_rejected_for"))
+    unlike = judged.select(*key, *verdict).join(held_rows, on=key, how="inner").where(is_unlike)
     return {row.kafka_partition: row["count"] for row in unlike.groupBy("kafka_partition").count().collect()}

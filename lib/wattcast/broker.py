@@ -151,6 +151,7 @@ def _reached(client: type, kafka: KafkaSettings, options: Mapping[str, Any]) -> 
         "bootstrap_servers": kafka.bootstrap_servers.split(","),
         "security_protocol": kafka.security_protocol,
         "request_timeout_ms": kafka.request_timeout_seconds * 1000,
+        "bootstrap_timeout_ms": kafka.request_timeout_seconds * 1000,
     }
     if kafka.security_protocol.startswith("SASL"):
         connection |= {
@@ -162,7 +163,7 @@ def _reached(client: type, kafka: KafkaSettings, options: Mapping[str, Any]) -> 
         connection["ssl_cafile"] = kafka.ssl_cafile
     try:
         return client(**(connection | dict(options)))
-    except KafkaError as error:
+    except (KafkaError, ValueError) as error:  # ValueError: an address that is none
         raise BrokerUnreachable(
             f"No Kafka broker answers at {kafka.bootstrap_servers} ({type(error).__name__}): is it up? `wattcast status` tells."
         ) from error

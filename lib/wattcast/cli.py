@@ -165,9 +165,9 @@ def simulate(
 
 @app.command()
 def replay(
-    file: Annotated[Path, typer.Argument(help="Parquet or CSV with timestamp (or measured_at), building_id, energy_usage_kwh, ...")],
+    file: Annotated[Path, typer.Argument(help="Parquet or CSV: timestamp (or measured_at), building_id, energy_usage_kwh, ...")],
     buildings_file: Annotated[Path | None, typer.Option(help="Metadata (CSV) to import first.")] = None,
-    speed: Annotated[float | None, typer.Option(min=0.001, help="Simulated seconds a second; default: as fast as it goes.")] = None,
+    speed: Annotated[float | None, typer.Option(min=0.001, help="Simulated seconds a second; default: full speed.")] = None,
     buildings: Annotated[int | None, typer.Option(min=1, help="Only the first N.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Only the first N.")] = None,
     start: Annotated[datetime | None, typer.Option("--from", help="UTC.")] = None,
@@ -198,8 +198,8 @@ def replay(
     with Progress() as progress:
         task = progress.add_task(f"replay {file.name}", total=1.0)
         counts = _or_fail(lambda: replay(
-            file, broker, topic=current.kafka.readings_topic, speed=speed, buildings=buildings, days=days, start=start, end=end, seed=seed,
-            disordered=disordered, delayed=delayed, duplicated=duplicated, corrected=corrected, corrupted=corrupted,
+            file, broker, topic=current.kafka.readings_topic, speed=speed, buildings=buildings, days=days, start=start, end=end,
+            seed=seed, disordered=disordered, delayed=delayed, duplicated=duplicated, corrected=corrected, corrupted=corrupted,
             naive_is_utc=naive_is_utc, state_file=memory, progress=lambda share, _: progress.update(task, completed=share),
         ))  # fmt: skip
     pprint(counts)

@@ -33,20 +33,28 @@ def wanted_hours(
     buildings: DataFrame,
     closing: ClosingSettings,
     since: datetime | None,
+    until: datetime | None = None,
     close_at: datetime | None = None,
 ) -> DataFrame | None:
-    """The rows that `hourly_usage` (`existing`) lacks, for the pairs (building_id, hour) of `touched` and for hours that have
-    closed since `since`, the newest `as_of` of `existing`. `received` is one snapshot of `received_readings`; `close_at` ends a
-    replay: what would close by then closes now. None while nothing has arrived."""
+    """The rows that `hourly_usage` (`existing`) lacks, for the pairs (building_id, hour) of `touched`, and for all that arrived
+    or closed since `since`, the newest `as_of` of `existing`.
+
+    `received` is one snapshot of `received_readings`. Of it nothing that arrived after `until` is used, so that a batch does not
+    run ahead of its stream: what is appended then always holds all that was known at its `as_of`. `close_at` ends a replay: what
+    would close by then closes now. None while nothing has arrived."""
+    if until is not None:
+        received = received.where(F.col("kafka_timestamp") <= F.lit(max(until, since or until)))
     clock = arrival_clock(received, since=since, idle=timedelta(minutes=closing.idle_partition_minutes))
     clock = max(filter(None, (clock, since, close_at)), default=None)
     if clock is None:
         return None
     max_wait, grace = timedelta(minutes=closing.max_wait_minutes), timedelta(minutes=closing.grace_minutes)
     recent_from = None if since is None else since - max(max_wait + HOUR + STAMP_TOLERANCE, grace) - STAMP_TOLERANCE
-    days = [row.day for row in touched.select(F.to_date("hour").alias("day")).distinct().collect()]
+    arrived = received if since is None else received.where(F.col("kafka_timestamp") >= F.lit(since))
+    touched = touched.select(*PAIR).union(hours_of(arrived)).distinct()
+    days = _days(touched, "hour")
     readings = _readings(received, touched, buildings, days, recent_from)
-    near = within("hour", days) | (F.lit(True) if recent_from is None else F.col("hour") >= F.lit(recent_from - HOUR))
+    near = F.lit(True) if recent_from is None else _is_near(received, days, recent_from)
     rules = Closing(_micros(grace), _micros(max_wait), _micros(clock - datetime(1970, 1, 1)))
 
     def missing(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
@@ -89,12 +97,23 @@ def within(column: str, days: Iterable[date]) -> Column:
     return condition
 
 
+def _is_near(received: DataFrame, days: Iterable[date], recent_from: datetime) -> Column:
+    """Whether an hour can be one of the touched hours or of the readings that arrived from `recent_from` on, however late."""
+    long_past = F.lit(recent_from - HOUR)
+    arrived = F.col("accepted") & (F.col("kafka_timestamp") >= F.lit(recent_from)) & (F.col("measured_at") < long_past)
+    return within("hour", [*days, *_days(received.where(arrived), "measured_at")]) | (F.col("hour") >= long_past)
+
+
+def _days(rows: DataFrame, column: str) -> list[date]:
+    return [row.day for row in rows.select(F.to_date(column).alias("day")).distinct().collect()]
+
+
 def _readings(
     received: DataFrame, touched: DataFrame, buildings: DataFrame, days: Iterable[date], recent_from: datetime | None
 ) -> DataFrame:
     """Accepted readings of the touched hours, and all that arrived from `recent_from` on, in the columns of `revisions`."""
     is_recent = F.lit(True) if recent_from is None else F.col("kafka_timestamp") >= F.lit(recent_from)
-    marks = touched.select(*PAIR, F.lit(True).alias("is_touched")).dropDuplicates(PAIR)
+    marks = touched.select(*PAIR, F.lit(True).alias("is_touched"))
     interval = buildings.select(
         "building_id", F.col("reading_interval_minutes").cast("double").alias("interval_minutes")
     )

@@ -120,6 +120,7 @@ def configure_logging() -> None:
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr
     )
+    logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of every moment for which the machine was busy
     log.setLevel(os.environ.get("WATTCAST_LOG_LEVEL", "INFO"))
 
 

@@ -83,19 +83,19 @@ class Lakehouse:
         return self.spark.read.format("delta").load(self.path(name))
 
     def stream(self, name: str) -> DataFrame:
-        """New rows of a table as they are committed, at most `max_files_per_batch` files at a time."""
-        reader = self.spark.readStream.format("delta").option(
-            "maxFilesPerTrigger", self.settings.batch.max_files_per_batch
-        )
-        return reader.load(self.path(name))
+        """New rows of a table as they are committed, as many at a time as the settings of a batch allow."""
+        batch = self.settings.batch
+        reader = self.spark.readStream.format("delta").option("maxFilesPerTrigger", batch.max_files_per_batch)
+        return reader.option("maxBytesPerTrigger", f"{batch.max_megabytes_per_batch}m").load(self.path(name))
 
-    def received_offsets(self, name: str, *, query: str) -> dict[int, int]:
-        """By Kafka partition, the last offset in a table of received records, for a query that has lost its checkpoint; nothing
-        for one that has it and knows better."""
+    def received_offsets(self, name: str, *, topic: str, query: str) -> dict[int, int]:
+        """By partition of a topic, the last offset in a table of received records, for a query that has lost its checkpoint;
+        nothing for one that has it and knows better."""
         path = self.spark._jvm.org.apache.hadoop.fs.Path(f"{self.settings.checkpoints_uri}/{query}/metadata")  # type: ignore[union-attr]
         if path.getFileSystem(self.spark._jsparkSession.sessionState().newHadoopConf()).exists(path):
             return {}
-        last = self.table(name).groupBy("kafka_partition").agg(F.max("kafka_offset").alias("last"))
+        rows = self.table(name).where(F.col("kafka_topic") == topic)
+        last = rows.groupBy("kafka_partition").agg(F.max("kafka_offset").alias("last"))
         return {row.kafka_partition: row.last for row in last.collect()}
 
     def register_views(self) -> None:

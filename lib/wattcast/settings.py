@@ -52,6 +52,7 @@ class BatchSettings(_Section):
     trigger_seconds: Annotated[float, Field(ge=0)] = 5
     max_offsets_per_batch: Positive = 200_000
     max_files_per_batch: Positive = 20
+    max_megabytes_per_batch: Positive = 16
 
 
 class ClosingSettings(_Section):

@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from kafka.admin import KafkaAdminClient
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import Row
-from tests.jobs.steps import at, put_buildings, reading, send, work
+from tests.jobs.steps import at, put_buildings, reading, recreate, send, work
 
 from ingest import INGEST
-from wattcast.broker import Broker, TopicRecreated
+from wattcast.broker import TopicRecreated
 from wattcast.job import Run
 from wattcast.readings import RAW_PAYLOAD_BYTES
 
@@ -250,22 +249,13 @@ def test_a_query_without_its_checkpoint_goes_on_behind_the_last_offset_of_the_ta
     assert len(every) == 6
 
 
-def recreate(broker: Broker, topic: str) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=broker.kafka.bootstrap_servers)
-    admin.delete_topics([topic])
-    while topic in admin.list_topics():
-        continue
-    admin.close()
-    broker.ensure_topics([topic])
-
-
 def test_a_recreated_topic_fails_loudly_with_and_without_a_checkpoint(once: Run) -> None:
     topic = once.settings.kafka.readings_topic
     send(once.broker, topic, [message()] * 3, arrival=ARRIVAL)
     work(once, INGEST)
-    recreate(once.broker, topic)
+    recreate(once, topic)
     send(once.broker, topic, [message()], arrival=ARRIVAL)
-    with pytest.raises(StreamingQueryException, match="data.*lost|was changed from 3 to 1"):
+    with pytest.raises(StreamingQueryException, match=r"data.*lost|was changed from 3 to 1"):
         work(once, INGEST)
     shutil.rmtree(f"{once.settings.checkpoints_uri}/ingest")
     with pytest.raises(TopicRecreated, match=rf"{topic}, partition \d, ends before offset 2, .* was recreated"):

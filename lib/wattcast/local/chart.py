@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1100, 260, 60, 26, 10
+LABELS = 12
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Wattcast: forecasts over actual use</title>
 <meta name="viewport" content="width=device-width"><style>body{{font:15px system-ui,sans-serif;
 margin:2rem;max-width:1140px;color:#222}}
@@ -45,9 +46,10 @@ def _svg(rows: pd.DataFrame) -> str:
         f'<text x="4" y="{y(v) + 4:.0f}">{v:,.1f}</text>'
         for v in np.linspace(low, high, 5)
     )
+    apart = 24 * max(1, len(hours) // 24 // LABELS)
     days = "".join(
         f'<text x="{at:.0f}" y="{HEIGHT - 6}">{pd.Timestamp(int(hour), unit="h"):%d %b}</text>'
-        for hour, at in zip(hours, x, strict=True) if hour % 48 == 0
+        for hour, at in zip(hours, x, strict=True) if hour % apart == 0
     )  # fmt: skip
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Forecast band over actual use">{grid}{days}'

@@ -26,6 +26,7 @@ BANDS = """
     SELECT f.building_id, f.target_hour, f.p10_kwh, f.p50_kwh, f.p90_kwh, a.energy_usage_kwh
     FROM forecast_hours f LEFT JOIN hourly_usage_latest a ON a.building_id = f.building_id AND a.hour = f.target_hour
     WHERE f.purpose = 'live' AND f.lead_hours <= 24 AND hour(f.origin) = 0
+      AND f.origin >= (SELECT max(origin) FROM forecasts) - INTERVAL 14 DAYS
       AND f.building_id IN (SELECT DISTINCT building_id FROM forecasts ORDER BY building_id LIMIT {buildings})"""
 
 
