@@ -52,15 +52,14 @@ class Predictor:
         """P10, P50 and P90 in kWh, (n, L, 3), for the L hours from each origin on; see `features` for the inputs.
 
         L is the length of the future arrays. Forecasts of a meter without a negative hour in its context are never
-        negative. Raises ValueError for inputs of wrong shapes, RuntimeError when a forecast is not finite.
+        negative. A forecast that is not finite is left so, for the caller to replace.
+        Raises ValueError for inputs of wrong shapes.
         """
         rows, leads = self._shape(inputs)
         quantiles = np.empty((rows, leads, 3))
         for start in range(0, rows, ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
             quantiles[part] = self._quantiles({name: values[part] for name, values in inputs.items()}, leads)
-        if not np.isfinite(quantiles).all():
-            raise RuntimeError(f"{self.name} {self.version} made a forecast that is not finite.")
         return quantiles
 
     def _shape(self, inputs: Inputs) -> tuple[int, int]:

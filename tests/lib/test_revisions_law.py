@@ -55,9 +55,12 @@ class Aggregate:
     def append(self, received: pd.DataFrame, *, touched: pd.DataFrame, close_at_us: int = 0) -> int:
         """Append what the touched hours and the hours closed lately lack; returns how many rows."""
         since = self.table["as_of"].max() if len(self.table) else None
+        if len(touched):
+            received = received[received["arrival_us"] <= max(touched["arrival_us"].max(), since or 0)]
         if received.empty:
             return 0
         clock = max(_arrival_clock(received), since or 0, close_at_us)
+        touched = pd.concat([touched, received[received["arrival_us"] >= (since or -1)]])
         recent_from = -1 if since is None else since - (MAX_WAIT_US + HOUR_US + TOLERANCE_US) - TOLERANCE_US
         pair = ["building_id", "hour_us"]
         seen = received.merge(touched[pair].drop_duplicates().assign(is_touched=True), on=pair, how="left")

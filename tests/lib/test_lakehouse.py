@@ -1,0 +1,93 @@
+"""The lake appends what a snapshot lacked, once, and has one writer."""
+
+from datetime import datetime
+
+import pandas as pd
+import pytest
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from wattcast.job import Run
+from wattcast.lakehouse import Lakehouse, TableHasAWriter
+
+
+def hours(run: Run, *rows: tuple[str, int]) -> DataFrame:
+    """Hours of buildings by (building, hour of the day), each known at its end."""
+    made = [
+        {
+            "building_id": building, "hour": datetime(2017, 6, 1, hour), "available_at": datetime(2017, 6, 1, hour + 1),
+            "revision": 1, "energy_usage_kwh": 1.0, "readings_seen": 1, "as_of": datetime(2017, 6, 1, hour + 1),
+        }
+        for building, hour in rows
+    ]  # fmt: skip
+    return run.lake.frame("hourly_usage", pd.DataFrame(made)).withColumn(
+        "quality_flags", F.array().cast("array<string>")
+    )
+
+
+def test_a_second_writer_is_refused_by_one_sentence_until_the_first_has_closed(once: Run) -> None:
+    once.lake.own("hourly_usage")
+    once.lake.own("hourly_usage")
+    second = Lakehouse(once.spark, once.settings)
+    with pytest.raises(TableHasAWriter, match=r"hourly_usage has a writer already.*Stop it first"):
+        second.append("hourly_usage", None, after=second.snapshot("hourly_usage"))
+    once.lake.close()
+    assert second.append("hourly_usage", hours(once, ("b1", 10)), after=second.snapshot("hourly_usage")) == 1
+    second.close()
+
+
+def test_nothing_to_append_makes_no_commit(once: Run) -> None:
+    before = once.lake.snapshot("hourly_usage")
+    assert once.lake.append("hourly_usage", None, after=before) == 0
+    assert once.lake.append("hourly_usage", hours(once).limit(0), after=before) == 0
+    assert once.lake.snapshot("hourly_usage").version == before.version
+    assert once.lake.append("hourly_usage", hours(once, ("b1", 10)), after=before) == 1
+    assert once.lake.snapshot("hourly_usage").version == before.version + 1
+
+
+def test_two_appends_from_one_snapshot_add_their_rows_once(once: Run) -> None:
+    before = once.lake.snapshot("hourly_usage")
+    for _ in range(2):
+        once.lake.append("hourly_usage", hours(once, ("b1", 10)), after=before)
+    assert once.lake.table("hourly_usage").count() == 1
+    after = once.lake.snapshot("hourly_usage")
+    once.lake.append("hourly_usage", hours(once, ("b1", 11)), after=after)
+    assert once.lake.table("hourly_usage").count() == 2
+    assert after.frame.count() == 1  # a snapshot does not move
+
+
+def test_newest_sees_rows_that_came_since_it_looked_first(once: Run) -> None:
+    def newest() -> list[datetime | None]:
+        return once.lake.newest(once.lake.snapshot("hourly_usage"), "hour", "as_of")
+
+    assert newest() == [None, None]
+    for hour in (10, 13, 12):
+        once.lake.append("hourly_usage", hours(once, ("b1", hour)), after=once.lake.snapshot("hourly_usage"))
+        latest = 10 if hour == 10 else 13
+        assert newest() == [datetime(2017, 6, 1, latest), datetime(2017, 6, 1, latest + 1)]
+
+
+def test_facts_cannot_be_changed(once: Run) -> None:
+    once.lake.append("hourly_usage", hours(once, ("b1", 10)), after=once.lake.snapshot("hourly_usage"))
+    with pytest.raises(Py4JJavaError, match="only allow appends"):
+        once.spark.sql(f"DELETE FROM delta.`{once.lake.path('hourly_usage')}`")
+    assert once.lake.table("hourly_usage").count() == 1
+
+
+def test_metadata_is_replaced_as_a_whole(once: Run) -> None:
+    for names in (["b1", "b2"], ["b3"]):
+        once.lake.replace("buildings", once.lake.frame("buildings", pd.DataFrame({"building_id": names})))
+    assert [row.building_id for row in once.lake.table("buildings").collect()] == ["b3"]
+
+
+def test_the_views_show_the_newest_revision_and_one_row_per_forecast_hour(once: Run) -> None:
+    once.lake.append("hourly_usage", hours(once, ("b1", 10), ("b1", 11)), after=once.lake.snapshot("hourly_usage"))
+    corrected = hours(once, ("b1", 10)).selectExpr(
+        "* EXCEPT (available_at, revision, energy_usage_kwh)",
+        "available_at + INTERVAL 1 HOUR AS available_at", "2 AS revision", "9.0 AS energy_usage_kwh",
+    )  # fmt: skip
+    once.lake.append("hourly_usage", corrected, after=once.lake.snapshot("hourly_usage"))
+    once.lake.register_views()
+    rows = once.spark.sql("SELECT hour, revision, energy_usage_kwh FROM hourly_usage_latest ORDER BY hour").collect()
+    assert [tuple(row) for row in rows] == [(datetime(2017, 6, 1, 10), 2, 9.0), (datetime(2017, 6, 1, 11), 1, 1.0)]
