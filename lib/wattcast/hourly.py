@@ -145,8 +145,9 @@ def _by_bucket(rows: DataFrame):  # type: ignore[no-untyped-def]  # GroupedData 
 
 def _rows(made: DataFrame, clock: datetime) -> DataFrame:
     """In the columns of `hourly_usage`."""
-    coverage = F.least(F.lit(1.0), F.col("readings_seen") / F.col("readings_expected"))
     is_unknown = F.col("readings_expected").isNull()
+    # `least` alone leaves nulls out, so that an unknown coverage would read as full.
+    coverage = F.when(~is_unknown, F.least(F.lit(1.0), F.col("readings_seen") / F.col("readings_expected")))
     flags = F.array_compact(
         F.array(
             F.when(coverage < 1, F.lit("partial")),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
+from wattcast.contracts import contract
 from wattcast.hourly import arrival_clock, hours_of, wanted_hours, within
 from wattcast.job import Run
 
@@ -35,13 +36,10 @@ class Hours:
 
     def batch(self, *readings: tuple[str, str, str, float], close_at: str | None = None, partition: int = 0) -> int:
         """Receive readings (building, measured at, arrived at, kWh), then append what is missing; returns how many rows."""
-        before = self.run.lake.snapshot("received_readings")
-        received = self.run.lake.frame(
-            "received_readings", pd.DataFrame([self._row(*each, partition) for each in readings])
-        )
-        if readings:
-            received = received.withColumn("rejected_for", F.array().cast("array<string>"))
-            self.run.lake.append("received_readings", received, after=before)
+        before, schema = self.run.lake.snapshot("received_readings"), contract("received_readings").schema
+        rows = [self._row(*each, partition) for each in readings]
+        received = self.run.spark.createDataFrame([tuple(map(row.get, schema.fieldNames())) for row in rows], schema)
+        self.run.lake.append("received_readings", received, after=before)
         existing = self.run.lake.snapshot("hourly_usage")
         wanted = wanted_hours(
             self.run.lake.snapshot("received_readings").frame, touched=hours_of(received), existing=existing.frame,
@@ -59,7 +57,7 @@ class Hours:
         self.offset += 1
         return {
             "accepted": True, "kafka_topic": "readings", "kafka_partition": partition, "kafka_offset": self.offset,
-            "kafka_timestamp": time(arrived), "rejected_for": "", "building_id": building, "device_id": building,
+            "kafka_timestamp": time(arrived), "rejected_for": [], "building_id": building, "device_id": building,
             "measured_at": time(measured), "energy_usage_kwh": kwh,
         }  # fmt: skip
 
