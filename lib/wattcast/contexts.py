@@ -12,6 +12,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 HOUR_US = 3_600_000_000
+EVER_US = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,6 @@ def issues(
         if closed_us is None and waited_us > clock_us:
             continue
         at_us = clock_us if hindsight else min(waited_us, closed_us if closed_us is not None else waited_us)
-        if history.has_known(origin - heard_within_hours, heard_within_hours, at_us=at_us):
+        if history.has_known(origin - heard_within_hours, heard_within_hours, at_us=EVER_US if hindsight else at_us):
             found.append(Issue(origin, at_us))
     return found

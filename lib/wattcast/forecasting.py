@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
-from wattcast.contexts import HOUR_US, History, Issue, issues
+from wattcast.contexts import EVER_US, HOUR_US, History, Issue, issues
 from wattcast.contracts import Contract
 from wattcast.ladder import Array, Building, Context, Forecast, Predictor, forecast
 from wattcast.settings import ForecastingSettings
@@ -202,11 +202,12 @@ class _Maker:
 
     def _context(self, building: Building, history: History, weather: History, issue: Issue) -> Context:
         hours, leads = self.options.context_hours, self.options.lead_hours
+        known_us = EVER_US if self.span.hindsight else issue.at_us
         return Context(
             building=building,
             origin=issue.origin,
-            past=history.known(issue.origin - hours, hours, at_us=issue.at_us),
-            future=weather.known(issue.origin, leads, at_us=issue.at_us),
+            past=history.known(issue.origin - hours, hours, at_us=known_us),
+            future=weather.known(issue.origin, leads, at_us=known_us),
             is_late=not self.span.hindsight and issue.at_us >= (issue.origin + 1) * HOUR_US,
         )
 
