@@ -41,6 +41,10 @@ def missing(run: Run, existing: Snapshot, span: Span | None = None, buildings: S
     span = span or live_span(
         newest_hour=newest_hour, clock=clock, max_wait=max_wait, catch_up_hours=options.catch_up_hours
     )
+    if span.hindsight:  # a partition may run ahead of the clock, which is that of the slowest
+        weather = run.lake.snapshot("received_weather_forecasts")
+        newest = [*run.lake.newest(hourly, "available_at"), *run.lake.newest(weather, "kafka_timestamp")]
+        clock = max(clock, *filter(None, newest))
     return wanted_forecasts(
         hourly.frame.where(F.col("building_id").isin(*buildings)) if buildings else hourly.frame, span,
         existing=existing.frame,

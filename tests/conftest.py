@@ -22,9 +22,14 @@ from wattcast.settings import Settings, settings
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need the recorded readings are skipped, by name, where WATTCAST_DATA does not say where they are."""
+    """Tests that need the recorded readings are skipped, by name, where WATTCAST_DATA does not say where they are; with
+    WATTCAST_REQUIRE_DATA the run fails instead."""
     if os.environ.get("WATTCAST_DATA"):
         return
+    if os.environ.get("WATTCAST_REQUIRE_DATA"):
+        raise pytest.UsageError(
+            "WATTCAST_REQUIRE_DATA is set, but WATTCAST_DATA does not say where the recorded readings are."
+        )
     for item in items:
         if item.get_closest_marker("readings"):
             item.add_marker(pytest.mark.skip(reason="needs the recorded readings: set WATTCAST_DATA"))
