@@ -29,11 +29,16 @@ def of_batch(run: Run, batch: DataFrame, existing: Snapshot) -> DataFrame | None
 
 
 def missing_hours(run: Run, touched: DataFrame, existing: Snapshot, until: datetime | None = None) -> DataFrame | None:
-    """The revisions that the touched hours, and those since the last batch, lack by what had arrived at `until`, or by now."""
+    """The revisions that the touched hours, and those since the last batch, lack by what had arrived at `until`, or by now.
+
+    What revisions hold already counts too, also where the batch brings older arrivals of a Kafka partition that lags: otherwise
+    they would be taken back."""
+    since, known = run.lake.newest(existing, "as_of", "available_at")
+    until = None if until is None else max(until, known or until)
     return wanted_hours(
         run.lake.snapshot("received_readings").frame,
         touched=touched, existing=existing.frame, buildings=run.lake.table("buildings"),
-        closing=run.settings.closing, since=run.lake.newest(existing, "as_of")[0], until=until, close_at=run.close_at,
+        closing=run.settings.closing, since=since, until=until, close_at=run.close_at,
     )  # fmt: skip
 
 

@@ -56,7 +56,8 @@ class Aggregate:
         """Append what the touched hours and the hours closed lately lack; returns how many rows."""
         since = self.table["as_of"].max() if len(self.table) else None
         if len(touched):
-            received = received[received["arrival_us"] <= max(touched["arrival_us"].max(), since or 0)]
+            used = max(since, self.table["available_us"].max()) if since else 0
+            received = received[received["arrival_us"] <= max(touched["arrival_us"].max(), used)]
         if received.empty:
             return 0
         clock = max(_arrival_clock(received), since or 0, close_at_us)
@@ -208,6 +209,24 @@ def test_newest_revisions_equal_the_batch_aggregate_for_any_order_delay_duplicat
 @given(arrivals_in_order())
 def test_the_whole_table_is_the_same_for_every_split_of_arrivals_in_order(cases: tuple[Case, Case]) -> None:
     check_splits(*cases)
+
+
+def test_a_partition_that_lags_takes_nothing_back_from_the_others() -> None:
+    """In the second batch only the slow partition is heard, from before what the first has used of the fast one."""
+    hour, start_us = (
+        {"device_id": "d0", "temperature_c": np.nan, "humidity_pct": 50.0, "occupancy": np.nan},
+        STARTS_US[2],
+    )
+    fast = hour | {"building_id": "fast", "kafka_partition": 0, "interval_minutes": 60.0, "measured_us": start_us}
+    slow = hour | {"building_id": "slow", "kafka_partition": 1, "interval_minutes": 60.0, "energy_usage_kwh": 7.0}
+    rows = [
+        fast | {"arrival_us": start_us + HOUR_US, "energy_usage_kwh": 1.0},
+        fast | {"arrival_us": start_us + 5 * HOUR_US, "energy_usage_kwh": 2.0},
+        slow | {"arrival_us": start_us + HOUR_US, "measured_us": start_us},
+        slow | {"arrival_us": start_us + 2 * HOUR_US, "measured_us": start_us + HOUR_US},
+        slow | {"arrival_us": start_us + 5 * HOUR_US, "measured_us": start_us + 4 * HOUR_US},
+    ]
+    check_splits(_case(rows, [0, 0, 0, 1, 2], [0, 0, 0]), _case(rows, [0] * 5, [0]))
 
 
 def keeps_the_first_of_duplicates(readings: pd.DataFrame, existing: pd.DataFrame, closing: Closing) -> pd.DataFrame:
