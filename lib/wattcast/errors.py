@@ -9,6 +9,7 @@ FAILED, REFUSED = 1, 2
 # Exit status by where the class is defined. Named, not imported: what raised one has imported its module already, and the
 # help of the command line imports none.
 STATUS = {
+    ("wattcast.local.preflight", "Unsupported"): REFUSED,
     ("wattcast.local.jars", "JarsUnavailable"): FAILED,
     ("wattcast.local.broker_files", "BrokerFailed"): FAILED,
     ("wattcast.broker", "BrokerUnreachable"): FAILED,
