@@ -183,6 +183,8 @@ def replay(
 
     from wattcast.broker import Broker
     from wattcast.job import connected
+    from wattcast.local.faults import Faults
+    from wattcast.local.recordings import recording
     from wattcast.local.replay import replay
 
     if not file.is_file():
@@ -198,9 +200,10 @@ def replay(
     with Progress() as progress:
         task = progress.add_task(f"replay {file.name}", total=1.0)
         counts = _or_fail(lambda: replay(
-            file, broker, topic=current.kafka.readings_topic, speed=speed, buildings=buildings, days=days, start=start, end=end,
-            seed=seed, disordered=disordered, delayed=delayed, duplicated=duplicated, corrected=corrected, corrupted=corrupted,
-            naive_is_utc=naive_is_utc, state_file=memory, progress=lambda share, _: progress.update(task, completed=share),
+            recording(file, buildings=buildings, days=days, start=start, end=end, naive_is_utc=naive_is_utc),
+            broker, topic=current.kafka.readings_topic, speed=speed, seed=seed, state_file=memory,
+            faults=Faults(disordered, delayed, duplicated, corrected, corrupted),
+            progress=lambda share, _: progress.update(task, completed=share),
         ))  # fmt: skip
     pprint(counts)
 

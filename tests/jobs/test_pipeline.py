@@ -28,7 +28,9 @@ from wattcast.contracts import contract
 from wattcast.job import Run
 from wattcast.lakehouse import Lakehouse
 from wattcast.local.counts import ReplayCounts
+from wattcast.local.faults import Faults
 from wattcast.local.kafka_server import EmbeddedBroker
+from wattcast.local.recordings import recording
 from wattcast.local.replay import newest_values, replay
 from wattcast.settings import settings
 from wattcast_models.artifact import CONFIG, shipped_artifact
@@ -102,7 +104,8 @@ def story(
     put_buildings(run, *({"building_id": name, "reading_interval_minutes": 60} for name in BUILDINGS))
     run.broker.ensure_topics([own.kafka.readings_topic])
     file = recorded_file(folder)
-    counts = replay(file, run.broker, topic=own.kafka.readings_topic, duplicated=0.05, corrected=0.05, corrupted=0.05)
+    faults = Faults(duplicated=0.05, corrected=0.05, corrupted=0.05)
+    counts = replay(recording(file), run.broker, topic=own.kafka.readings_topic, faults=faults)
     story = Story(run, file, counts)
     story.queries = [query for job in (INGEST, AGGREGATE, FORECAST, PUBLISH) for query in job.start(run)]
     story.settle()
@@ -125,7 +128,7 @@ def test_all_that_was_sent_was_judged_as_it_must_be(story: Story) -> None:
 def test_newest_revisions_are_what_a_plain_aggregate_of_the_file_gives(story: Story) -> None:
     story.run.lake.register_views()
     latest = story.run.spark.sql("SELECT * FROM hourly_usage_latest WHERE hour < '2026-03-13'").toPandas()
-    expected = newest_values(story.file).drop(columns="readings")
+    expected = newest_values(recording(story.file)).drop(columns="readings")
     expected["hour"] = expected["hour"].dt.tz_localize(None)
     expected["occupancy"] = np.nan
     found = latest[list(expected)].sort_values(["building_id", "hour"], ignore_index=True)

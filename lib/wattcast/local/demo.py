@@ -8,12 +8,14 @@ import shutil
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from pyspark.sql.streaming.query import StreamingQuery
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -23,7 +25,9 @@ from wattcast.broker import Broker
 from wattcast.job import Job, Run, opened
 from wattcast.local.counts import ReplayCounts
 from wattcast.local.demo_report import Outcome, print_report
+from wattcast.local.faults import Faults
 from wattcast.local.kafka_server import EmbeddedBroker
+from wattcast.local.recordings import Recording, recording
 from wattcast.metadata import buildings_of
 from wattcast.settings import project_folder, settings
 
@@ -62,10 +66,13 @@ class Demo:
             settings.cache_clear()
             self.console.print(f"Kafka broker at {kafka.bootstrap_servers}. Starting Spark ...")
             with opened(once=False, name="demo") as run:
+                source = recording(data, buildings=self.buildings, days=self.days)
                 if metadata is not None:
-                    known = buildings_of(metadata, default_interval_minutes=None if self.data is None else 60)
+                    known = _with_intervals(buildings_of(metadata), source)
                     run.lake.replace("buildings", run.lake.frame("buildings", known))
-                outcome = self._piped(run, data, began)
+                    negative = known.building_id[known.allows_negative_energy.eq(True)]
+                    source = replace(source, allows_negative=np.isin(source.building_ids, negative))
+                outcome = self._piped(run, source, began)
                 return print_report(self.console, run, outcome, state)
 
     def _readings(self, state: Path) -> tuple[Path, Path | None]:
@@ -86,10 +93,10 @@ class Demo:
             )  # fmt: skip
         return out, out.with_suffix(".buildings.csv")
 
-    def _piped(self, run: Run, data: Path, began: float) -> Outcome:
+    def _piped(self, run: Run, source: Recording, began: float) -> Outcome:
         jobs = _jobs()
         queries = {job.name: job.start(run) for job in jobs}
-        replaying = _Replaying(self, data, run)
+        replaying = _Replaying(self, source, run)
         watched = _Watched(run, queries, began)
         with Progress(
             TextColumn("{task.description}"),
@@ -105,9 +112,7 @@ class Demo:
             watched.look(1.0, sent=counts.sent)
             self._finish(run, jobs, queries, counts, watched)
         audited = audit(run, recheck=True)
-        return Outcome(
-            counts, audited, watched.consumed, watched.first_forecast_seconds, time.monotonic() - began, data
-        )
+        return Outcome(counts, audited, watched.consumed, watched.first_forecast_seconds, time.monotonic() - began)
 
     def _finish(
         self,
@@ -135,13 +140,12 @@ class Demo:
 class _Replaying:
     """The replay, in a process of its own: it and Spark's driver would share one interpreter otherwise."""
 
-    def __init__(self, demo: Demo, data: Path, run: Run) -> None:
+    def __init__(self, demo: Demo, source: Recording, run: Run) -> None:
         context = multiprocessing.get_context("spawn")
         self.share = context.Value("d", 0.0)
         self._receiver, sender = context.Pipe(duplex=False)
-        options = dict.fromkeys(("disordered", "delayed", "duplicated", "corrected", "corrupted"), demo.faults)
-        options |= {"buildings": demo.buildings, "days": demo.days, "seed": demo.seed}
-        arguments = (data, run.settings.kafka, options, sender, self.share)
+        faults = Faults(*[demo.faults] * len(fields(Faults)))
+        arguments = (source, run.settings.kafka, faults, demo.seed, sender, self.share)
         self._process = context.Process(target=_replay, args=arguments, daemon=True)
         self._process.start()
         sender.close()
@@ -161,14 +165,15 @@ class _Replaying:
         return counts
 
 
-def _replay(data: Path, kafka: Any, options: dict[str, Any], sender: Connection, share: Any) -> None:
+def _replay(source: Recording, kafka: Any, faults: Faults, seed: int, sender: Connection, share: Any) -> None:
     from wattcast.local.replay import replay
 
     def progress(done: float, _: int) -> None:
         share.value = done
 
     try:
-        sender.send(replay(data, Broker(kafka), topic=kafka.readings_topic, progress=progress, **options))
+        topic = kafka.readings_topic
+        sender.send(replay(source, Broker(kafka), topic=topic, faults=faults, seed=seed, progress=progress))
     except (ValueError, OSError) as error:
         sender.send(str(error))
 
@@ -230,6 +235,15 @@ class _Watched:
         if progress is not None and self._batches.get(name) != progress["batchId"]:
             self._batches[name] = progress["batchId"]
             self._rows[name] += progress["numInputRows"]
+
+
+def _with_intervals(known: pd.DataFrame, source: Recording) -> pd.DataFrame:
+    """The metadata, with the intervals that the recording has where they are not told."""
+    minutes = dict(zip(source.building_ids, (source.interval_ms // 60_000).tolist(), strict=True))
+    seen = {building: each for building, each in minutes.items() if each and 60 % each == 0}
+    interval = known.reading_interval_minutes
+    found = known.building_id.map(seen).astype(object)
+    return known.assign(reading_interval_minutes=interval.where(interval.notna(), found))
 
 
 def _jobs() -> list[Job]:

@@ -39,7 +39,6 @@ class Outcome:
     consumed: list[dict[str, Any]]
     first_forecast_seconds: float | None
     seconds: float
-    data: Path
 
 
 def print_report(console: Console, run: Run, outcome: Outcome, state: Path) -> int:

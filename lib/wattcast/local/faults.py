@@ -25,6 +25,9 @@ class Faults:
             raise ValueError("Shares of faults lie between 0 and 1, and all but `corrupted` add up to 1 at most.")
 
 
+NO_FAULTS = Faults()
+
+
 class Corruption(NamedTuple):
     """How a good message and its arrival become a broken value, and the rules for which that value is rejected."""
 

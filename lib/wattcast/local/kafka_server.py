@@ -86,12 +86,11 @@ class EmbeddedBroker:
             _refuse_second(self._home)
             if not self._detached:
                 self._end_with_this_process()
-            try:
+            with contextlib.ExitStack() as undo:
+                undo.callback(self.stop)
                 lay_out(self._home, classpath)
                 self._launch(classpath)
-            except BaseException:
-                self.stop()
-                raise
+                undo.pop_all()
         return self.bootstrap_servers
 
     def stop(self) -> None:

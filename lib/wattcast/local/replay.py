@@ -2,9 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -15,9 +14,9 @@ import pandas as pd
 from wattcast.broker import Broker
 from wattcast.local.counts import ReplayCounts, Tally
 from wattcast.local.expected import broken_rules
-from wattcast.local.faults import Faults
+from wattcast.local.faults import NO_FAULTS, Faults
 from wattcast.local.recorded_files import FEATURES
-from wattcast.local.recordings import HOUR_MS, Recording, recording
+from wattcast.local.recordings import HOUR_MS, Recording
 from wattcast.local.sending import Pace, acknowledged
 from wattcast.local.sequence import records, shortest
 
@@ -30,44 +29,21 @@ class OtherReplayError(ValueError):
 
 
 def replay(
-    file: Path,
+    source: Recording,
     broker: Broker,
     *,
     topic: str,
-    speed: float | None = None,
-    buildings: int | None = None,
-    days: int | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    faults: Faults = NO_FAULTS,
     seed: int = 0,
-    disordered: float = 0.0,
-    delayed: float = 0.0,
-    duplicated: float = 0.0,
-    corrected: float = 0.0,
-    corrupted: float = 0.0,
-    naive_is_utc: bool = False,
-    allows_negative_energy: Collection[str] = (),
+    speed: float | None = None,
     state_file: Path | None = None,
     progress: Progress | None = None,
 ) -> ReplayCounts:
     """The counts of the whole replay, once Kafka has acknowledged all of it.
 
-    `speed` is simulated seconds per second (none: as fast as Kafka takes them); the other options are those of
-    `recording` and `Faults`. With a `state_file`, a replay that was stopped goes on after the records that Kafka had
-    acknowledged; those that were under way may come twice.
+    `speed` is simulated seconds per second (none: as fast as Kafka takes them). With a `state_file`, a replay that was
+    stopped goes on after the records that Kafka had acknowledged; those that were under way may come twice.
     """
-    faults = Faults(
-        disordered=disordered, delayed=delayed, duplicated=duplicated, corrected=corrected, corrupted=corrupted
-    )
-    source = recording(
-        file,
-        buildings=buildings,
-        days=days,
-        start=start,
-        end=end,
-        naive_is_utc=naive_is_utc,
-        allows_negative_energy=allows_negative_energy,
-    )
     identity = _identity(source, faults, seed, topic)
     before = _sent_before(state_file, identity)
     tally = Tally()
@@ -119,30 +95,12 @@ def _write_state(state_file: Path, identity: str, sent: int) -> None:
     os.replace(fresh, state_file)
 
 
-def newest_values(
-    file: Path,
-    *,
-    buildings: int | None = None,
-    days: int | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
-    naive_is_utc: bool = False,
-    allows_negative_energy: Collection[str] = (),
-) -> pd.DataFrame:
-    """What the newest revisions of complete hours must hold after a replay of the same selection, whatever its faults.
+def newest_values(source: Recording) -> pd.DataFrame:
+    """What the newest revisions of complete hours must hold after a replay, whatever its faults.
 
     Columns: building_id, hour (UTC), energy_usage_kwh (sum), temperature_c, humidity_pct, occupancy (means of what is
     there), readings. What is rejected does not count; an hour is complete with one per interval (and device).
     """
-    source = recording(
-        file,
-        buildings=buildings,
-        days=days,
-        start=start,
-        end=end,
-        naive_is_utc=naive_is_utc,
-        allows_negative_energy=allows_negative_energy,
-    )
     hours = pd.concat([_hours(source, readings) for _, readings in source.days()], ignore_index=True)
     return hours.sort_values(["building_id", "hour"], ignore_index=True)
 

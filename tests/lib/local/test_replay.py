@@ -104,7 +104,7 @@ def test_the_same_seed_makes_the_same_records_and_another_seed_others(file):
 
 
 def test_newest_accepted_values_equal_the_file_whatever_goes_wrong(file):
-    found, truth = newest_of(sequence(file)), newest_values(file)
+    found, truth = newest_of(sequence(file)), newest_values(recording(file))
     assert len(truth) == 3 * 4 * 24
     assert found["building_id"].tolist() == truth["building_id"].tolist()
     assert found["hour"].tolist() == truth["hour"].tolist()
@@ -122,7 +122,7 @@ def test_an_hour_with_a_missing_or_rejected_reading_is_no_complete_hour(tmp_path
     readings = frame(buildings=1, days=1)
     readings.loc[2, "energy_usage_kwh"] = None
     readings.loc[5, "humidity_pct"] = 250
-    truth = newest_values(written(readings.drop(index=8), tmp_path / "readings.parquet"))
+    truth = newest_values(recording(written(readings.drop(index=8), tmp_path / "readings.parquet")))
     missing = set(pd.date_range("2024-03-30", periods=24, freq="h", tz="UTC")) - set(truth["hour"])
     assert {time.hour for time in missing} == {1, 2, 4}
 
@@ -229,8 +229,8 @@ def test_the_last_of_repeated_rows_of_a_file_counts(tmp_path):
     path = written(pd.concat([readings, again]), tmp_path / "readings.parquet")
     sent = sequence(path)
     assert sum(record.kind not in {"duplicated", "wrong", *CORRUPTIONS} for record in sent) == 96 + 50
-    np.testing.assert_allclose(newest_of(sent)["sum"], newest_values(path)["energy_usage_kwh"])
-    assert newest_values(path)["energy_usage_kwh"].iloc[6] == 15
+    np.testing.assert_allclose(newest_of(sent)["sum"], newest_values(recording(path))["energy_usage_kwh"])
+    assert newest_values(recording(path))["energy_usage_kwh"].iloc[6] == 15
 
 
 def test_a_selection_takes_the_first_buildings_and_days(file):
@@ -276,7 +276,7 @@ def test_a_device_of_the_file_goes_into_the_message(tmp_path):
     path = written(two, tmp_path / "readings.parquet")
     devices = {json.loads(record.value)["device_id"] for record in sequence(path, Faults())}
     assert devices == {"main", 'top "1"'}
-    truth = newest_values(path)
+    truth = newest_values(recording(path))
     assert set(truth["readings"]) == {4}
 
 
@@ -413,7 +413,7 @@ def test_kafka_holds_the_records_with_their_simulated_arrival_in_order(file, bro
     expected = sequence(file)
     seen = []
     counts = replay(
-        file, broker, topic=topic, seed=7, disordered=0.1, delayed=0.1, duplicated=0.1, corrected=0.1, corrupted=0.1,
+        recording(file), broker, topic=topic, seed=7, faults=Faults(0.1, 0.1, 0.1, 0.1, 0.1),
         progress=lambda share, sent: seen.append((share, sent)),
     )  # fmt: skip
     assert counts == counts_of(expected)
@@ -436,23 +436,23 @@ def test_a_stopped_replay_goes_on_where_kafka_had_acknowledged_it(tmp_path, brok
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        replay(path, broker, topic=topic, state_file=state, progress=stop)
+        replay(recording(path), broker, topic=topic, state_file=state, progress=stop)
     acknowledged_before = json.loads(state.read_text())["acknowledged"]
     assert 3000 < acknowledged_before < 7200
-    counts = replay(path, broker, topic=topic, state_file=state)
+    counts = replay(recording(path), broker, topic=topic, state_file=state)
     assert counts == counts_of(sequence(path, Faults(), seed=0))
     found = Counter((record.key, record.value) for record in consumed(broker, topic))
     assert len(found) == 7200
     assert found.total() <= 2 * 7200 - acknowledged_before
-    assert replay(path, broker, topic=topic, state_file=state) == counts
+    assert replay(recording(path), broker, topic=topic, state_file=state) == counts
     assert sum(end for _, end in broker.offsets(topic).values()) == found.total()
 
 
 def test_the_state_of_another_replay_is_refused(tmp_path, file, broker, topic):
     state = tmp_path / "replay.json"
-    replay(file, broker, topic=topic, days=1, state_file=state)
+    replay(recording(file, days=1), broker, topic=topic, state_file=state)
     with pytest.raises(OtherReplayError, match="other options"):
-        replay(file, broker, topic=topic, days=2, state_file=state)
+        replay(recording(file, days=2), broker, topic=topic, state_file=state)
     state.write_text("{}")
     with pytest.raises(OtherReplayError, match="no state of a replay"):
-        replay(file, broker, topic=topic, days=1, state_file=state)
+        replay(recording(file, days=1), broker, topic=topic, state_file=state)
