@@ -24,7 +24,7 @@ $(STAMP): requirements.lock torch.lock pyproject.toml
 	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Wattcast needs Python 3.11 or newer and $(or $(PYTHON),PATH) is or has none: install one (python.org, apt," \
 		"brew, pyenv) and name it, for example 'make install PYTHON=/path/to/python3.11'." >&2; exit 1; }
-	@$(PYTHON) lib/wattcast/local/preflight.py
+	@$(PYTHON) lib/wattcast/local/embedded/preflight.py
 	@echo "Installing into .venv (once; 1 GB to download, with the CUDA build of torch 4 GB)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { echo "This Python cannot make virtual environments: install its venv module" \
 		"(Debian: apt-get install python3-venv)." >&2; exit 1; }
@@ -55,7 +55,7 @@ lock: $(STAMP)  ## write the lock files anew (needs uv: https://docs.astral.sh/u
 	@{ echo "# Made by 'make lock'. No checksum: PyPI's build and the CPU build of one version differ. pip takes a CPU build if"; \
 		echo "# PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL names a place that has one."; \
 		sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml; } > torch.lock
-	@$(BIN)/python -m wattcast.local.jars
+	@$(BIN)/python -m wattcast.local.embedded.jars
 
 clean:  ## remove .venv and what tests and tools leave; .wattcast (your data) stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache spark-warehouse metastore_db derby.log

@@ -16,9 +16,15 @@ from pyspark.sql import SparkSession
 from wattcast.broker import Broker
 from wattcast.job import Run
 from wattcast.lakehouse import Lakehouse
-from wattcast.local.kafka_server import EmbeddedBroker
+from wattcast.local.embedded.kafka_server import EmbeddedBroker
 from wattcast.session import spark_session
 from wattcast.settings import Settings, settings
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--recovery-days", type=int, default=5, help="Days of 36 buildings through which kills are survived."
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

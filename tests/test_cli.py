@@ -17,7 +17,7 @@ from wattcast.broker import BrokerUnreachable, TopicRecreated
 from wattcast.cli import _said
 from wattcast.errors import STATUS, message, told
 from wattcast.job import Run
-from wattcast.local.kafka_server import BrokerFailed, EmbeddedBroker
+from wattcast.local.embedded.kafka_server import BrokerFailed, EmbeddedBroker
 from wattcast.settings import Settings, project_folder
 
 WATTCAST = str(Path(sys.executable).with_name("wattcast"))

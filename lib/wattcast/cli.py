@@ -92,7 +92,7 @@ def demo(
 ) -> None:
     """Readings in, forecasts out, on this machine alone."""
     _supported()
-    from wattcast.local.demo import Demo
+    from wattcast.local.demo.demo import Demo
 
     sys.exit(Demo(data, buildings_file, buildings, days, interval_minutes, faults, seed).run())
 
@@ -100,7 +100,7 @@ def demo(
 @app.command()
 def up() -> None:
     """Start the embedded broker; it stays until `wattcast down`."""
-    from wattcast.local.stack import up
+    from wattcast.local.embedded.stack import up
 
     print(up(_settings().state))
 
@@ -108,7 +108,7 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """Stop the embedded broker; its data stays."""
-    from wattcast.local.stack import down
+    from wattcast.local.embedded.stack import down
 
     print(down(_settings().state))
 
@@ -118,7 +118,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
     """What runs, and what is stored."""
     import json
 
-    from wattcast.local.stack import status
+    from wattcast.local.embedded.stack import status
 
     found = status(_settings().state, _settings().lake_uri)
     if as_json:
@@ -133,7 +133,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
 @app.command(hidden=True)
 def jars() -> None:
     """Fetch the Java libraries of the broker and of Spark's connectors."""
-    from wattcast.local.jars import jars
+    from wattcast.local.embedded.jars import jars
 
     for name in ("spark", "broker"):
         jars(name)
@@ -152,7 +152,7 @@ def simulate(
     """Write readings of made-up buildings, reproducible by seed."""
     from rich.progress import Progress
 
-    from wattcast.local.simulator import write_simulation
+    from wattcast.local.simulation.simulator import write_simulation
 
     with Progress() as progress:
         task = progress.add_task("simulate", total=days)
@@ -183,9 +183,9 @@ def replay(
 
     from wattcast.broker import Broker
     from wattcast.job import connected
-    from wattcast.local.faults import Faults
-    from wattcast.local.recordings import recording
-    from wattcast.local.replay import replay
+    from wattcast.local.replay.faults import Faults
+    from wattcast.local.replay.recordings import recording
+    from wattcast.local.replay.replay import replay
 
     if not file.is_file():
         _fail(f"There is no file {file}.")
@@ -250,7 +250,7 @@ def audit(
     from wattcast.audit import as_json as written
     from wattcast.audit import audit
     from wattcast.job import opened
-    from wattcast.local.report import audit_table, show
+    from wattcast.report import audit_table, show
 
     with opened(name="audit") as run:
         partitions = audit(run, recheck=recheck)
@@ -267,7 +267,7 @@ def sql(
     from pyspark.errors import PySparkException
 
     from wattcast.job import opened
-    from wattcast.local.report import show, sql_table
+    from wattcast.report import show, sql_table
 
     with opened(name="sql", with_broker=False) as run:
         run.lake.register_views()
@@ -303,7 +303,7 @@ def _or_fail(action: "Callable[[], T]") -> "T":
 
 
 def _supported() -> None:
-    from wattcast.local.preflight import check_java, check_python
+    from wattcast.local.embedded.preflight import check_java, check_python
 
     check_python()
     check_java()

@@ -9,9 +9,9 @@ FAILED, REFUSED = 1, 2
 # Exit status by where the class is defined. Named, not imported: what raised one has imported its module already, and the
 # help of the command line imports none.
 STATUS = {
-    ("wattcast.local.preflight", "Unsupported"): REFUSED,
-    ("wattcast.local.jars", "JarsUnavailable"): FAILED,
-    ("wattcast.local.broker_files", "BrokerFailed"): FAILED,
+    ("wattcast.local.embedded.preflight", "Unsupported"): REFUSED,
+    ("wattcast.local.embedded.jars", "JarsUnavailable"): FAILED,
+    ("wattcast.local.embedded.broker_files", "BrokerFailed"): FAILED,
     ("wattcast.broker", "BrokerUnreachable"): FAILED,
     ("wattcast.broker", "TopicRecreated"): FAILED,
     ("wattcast.lakehouse", "TableHasAWriter"): FAILED,

@@ -18,7 +18,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from wattcast.broker import Broker
 from wattcast.errors import told
 from wattcast.lakehouse import Lakehouse
-from wattcast.local.preflight import check_java
+from wattcast.local.embedded.preflight import check_java
 from wattcast.session import is_submitted, spark_session
 from wattcast.settings import Settings, settings
 
@@ -106,7 +106,7 @@ def connected(current: Settings) -> Settings:
     """The settings with the address of a broker: theirs, or that of the embedded stack if it is up."""
     if current.kafka.bootstrap_servers:
         return current
-    from wattcast.local.stack import running_broker
+    from wattcast.local.embedded.stack import running_broker
 
     servers = running_broker(current.state)
     if servers is None:

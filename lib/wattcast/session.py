@@ -27,7 +27,7 @@ def spark_session(settings: Settings, *, name: str) -> SparkSession:
 
 
 def _local_conf(settings: Settings) -> dict[str, str]:
-    from wattcast.local.jars import jars
+    from wattcast.local.embedded.jars import jars
 
     conf = {
         key: value for file in ("spark-defaults.conf", "spark-local.conf") for key, value in _properties(file).items()

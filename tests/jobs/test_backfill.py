@@ -21,7 +21,7 @@ from wattcast.broker import Broker
 from wattcast.forecasting import Span
 from wattcast.job import Run
 from wattcast.lakehouse import Lakehouse
-from wattcast.local.kafka_server import EmbeddedBroker
+from wattcast.local.embedded.kafka_server import EmbeddedBroker
 from wattcast.settings import settings
 
 FIRST, DAYS = datetime(2026, 3, 1), 9

@@ -27,11 +27,11 @@ from wattcast.broker import Broker
 from wattcast.contracts import contract
 from wattcast.job import Run
 from wattcast.lakehouse import Lakehouse
-from wattcast.local.counts import ReplayCounts
-from wattcast.local.faults import Faults
-from wattcast.local.kafka_server import EmbeddedBroker
-from wattcast.local.recordings import recording
-from wattcast.local.replay import newest_values, replay
+from wattcast.local.embedded.kafka_server import EmbeddedBroker
+from wattcast.local.replay.counts import ReplayCounts
+from wattcast.local.replay.faults import Faults
+from wattcast.local.replay.recordings import recording
+from wattcast.local.replay.replay import newest_values, replay
 from wattcast.settings import settings
 from wattcast_models.artifact import CONFIG, shipped_artifact
 from wattcast_models.registry import use

@@ -22,15 +22,16 @@ from publish import PUBLISH
 from wattcast.audit import audit
 from wattcast.job import Run
 from wattcast.lakehouse import Lakehouse
-from wattcast.local.faults import Faults
-from wattcast.local.recordings import Recording, recording
-from wattcast.local.sending import Pace, acknowledged
-from wattcast.local.sequence import Record, records
-from wattcast.local.simulator import write_simulation
+from wattcast.local.replay.faults import Faults
+from wattcast.local.replay.recordings import Recording, recording
+from wattcast.local.replay.sending import Pace, acknowledged
+from wattcast.local.replay.sequence import Record, records
+from wattcast.local.simulation.simulator import write_simulation
 from wattcast.metadata import buildings_of
 
-BUILDINGS, DAYS, SEED = 36, 8, 3
+BUILDINGS, SEED = 36, 3
 FAULTS = Faults(disordered=0.05, delayed=0.05, duplicated=0.05, corrected=0.05, corrupted=0.05)
+FINISH_SECONDS = 800
 ROBBED = (None, "ingest", "aggregate", "forecast", "publish")  # whose checkpoint is gone before each life
 MOMENTS = (  # so many new files here end a life
     ("checkpoints/ingest/offsets", 2), ("checkpoints/ingest/commits", 3), ("lake/received_readings/_delta_log", 2),
@@ -40,36 +41,41 @@ MOMENTS = (  # so many new files here end a life
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> tuple[Recording, pd.DataFrame]:
+def days(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--recovery-days"))
+
+
+@pytest.fixture
+def source(tmp_path: Path, days: int) -> tuple[Recording, pd.DataFrame]:
     """Readings and metadata: recorded ones where they are at hand, else simulated ones."""
     if folder := os.environ.get("WATTCAST_DATA"):
         file, known = Path(folder, "cambridge_sample.parquet"), Path(folder, "buildings.csv")
     else:
         file, known = tmp_path / "simulated.parquet", tmp_path / "simulated.buildings.csv"
-        write_simulation(file, buildings=BUILDINGS, days=DAYS, start=date(2026, 3, 1))
+        write_simulation(file, buildings=BUILDINGS, days=days, start=date(2026, 3, 1))
     metadata = buildings_of(known, default_interval_minutes=60)
-    return recording(file, buildings=BUILDINGS, days=DAYS), metadata
+    return recording(file, buildings=BUILDINGS, days=days), metadata
 
 
 @pytest.fixture
-def undisturbed(once: Run, source: tuple[Recording, pd.DataFrame]) -> Run:
-    return _on(once.lake, once, forecasts_topic=once.settings.kafka.forecasts_topic, metadata=source[1])
+def undisturbed(once: Run, source: tuple[Recording, pd.DataFrame], days: int) -> Run:
+    return _on(once.lake, once, once.settings.kafka.forecasts_topic, source[1], days)
 
 
 @pytest.fixture
-def disturbed(once: Run, source: tuple[Recording, pd.DataFrame], tmp_path: Path) -> Iterator[Run]:
+def disturbed(once: Run, source: tuple[Recording, pd.DataFrame], days: int, tmp_path: Path) -> Iterator[Run]:
     """Another lake that is fed by the same topic of readings."""
     settings = once.settings.model_copy(update={"state": tmp_path / "disturbed"})
     lake = Lakehouse(once.spark, settings, once=True)
-    yield _on(lake, once, forecasts_topic=f"{settings.kafka.forecasts_topic}-2", metadata=source[1])
+    yield _on(lake, once, f"{settings.kafka.forecasts_topic}-2", source[1], days)
     lake.close()
 
 
-def _on(lake: Lakehouse, run: Run, *, forecasts_topic: str, metadata: pd.DataFrame) -> Run:
+def _on(lake: Lakehouse, run: Run, forecasts_topic: str, metadata: pd.DataFrame, days: int) -> Run:
     settings = lake.settings.with_changes(
         kafka={"forecasts_topic": forecasts_topic},
-        forecasting={"catch_up_hours": 24 * (DAYS + 4)},
-        batch={"max_offsets_per_batch": 300},
+        forecasting={"catch_up_hours": 24 * (days + 4)},
+        batch={"max_offsets_per_batch": 2 * BUILDINGS * days},
     )
     lake = replace(lake, settings=settings)
     lake.create_tables()
@@ -98,7 +104,7 @@ def live_and_die(run: Run, moment: str, nth: int) -> None:
 
 def finish(run: Run, close_at: datetime) -> None:
     with command(run, "run", "pipeline", "--once", "--close-at", close_at.isoformat()) as process:
-        _, said = process.communicate(timeout=400)
+        _, said = process.communicate(timeout=FINISH_SECONDS)
         assert process.returncode == 0, said
 
 
@@ -128,14 +134,14 @@ KEYS = {
 
 
 def test_kills_and_lost_checkpoints_cost_time_but_no_row(
-    source: tuple[Recording, pd.DataFrame], undisturbed: Run, disturbed: Run
+    source: tuple[Recording, pd.DataFrame], undisturbed: Run, disturbed: Run, days: int
 ) -> None:
     undisturbed.broker.ensure_topics([undisturbed.settings.kafka.readings_topic])
     sequence, rng = records(source[0], FAULTS, SEED), np.random.default_rng(SEED)
     for robbed in ROBBED:
         if robbed:
             shutil.rmtree(Path(disturbed.settings.checkpoints_uri, robbed))
-        sent(disturbed, sequence, BUILDINGS * 24 * DAYS // (len(ROBBED) + 1))
+        sent(disturbed, sequence, BUILDINGS * 24 * days // (len(ROBBED) + 1))
         live_and_die(disturbed, *MOMENTS[rng.integers(len(MOMENTS))])
     last_ms = sent(disturbed, sequence, None)
     close_at = datetime.fromtimestamp(last_ms / 1000, UTC).replace(tzinfo=None) + timedelta(hours=4)
@@ -145,7 +151,7 @@ def test_kills_and_lost_checkpoints_cost_time_but_no_row(
     for table, (key, without) in KEYS.items():
         expected, found = (rows(run, table, key, without=without) for run in (undisturbed, disturbed))
         pd.testing.assert_frame_equal(found, expected, obj=table)
-        assert len(found) > BUILDINGS * DAYS * 24 * 0.9
+        assert len(found) > BUILDINGS * days * 24 * 0.9
     assert all(each.is_clean and each.lag == 0 for each in audit(disturbed, recheck=True))
     delivered = messages(disturbed)
     assert {len(different) for different in delivered.values()} == {1}

@@ -7,7 +7,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from pyspark.sql import SparkSession
 
 from wattcast.broker import Broker, BrokerUnreachable, TopicRecreated
-from wattcast.local.kafka_server import EmbeddedBroker
+from wattcast.local.embedded.kafka_server import EmbeddedBroker
 from wattcast.settings import KafkaSettings
 
 

@@ -1,1 +1,1 @@
-"""The embedded stack of one laptop: a real Kafka broker, readings to feed it, and the demo."""
+"""What one laptop needs beside the jobs: a real Kafka broker, readings to feed it, and the demo."""

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from wattcast.local import broker_record
-from wattcast.local.kafka_server import EmbeddedBroker
+from wattcast.local.embedded import broker_record
+from wattcast.local.embedded.kafka_server import EmbeddedBroker
 from wattcast.settings import KafkaSettings
 
 

@@ -18,10 +18,18 @@ from filelock import FileLock
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from wattcast.local import broker_record
-from wattcast.local.broker_files import BrokerFailed, java_command, lay_out, log_file, log_tail, new_log, properties
-from wattcast.local.jars import jars
-from wattcast.local.preflight import check_java
+from wattcast.local.embedded import broker_record
+from wattcast.local.embedded.broker_files import (
+    BrokerFailed,
+    java_command,
+    lay_out,
+    log_file,
+    log_tail,
+    new_log,
+    properties,
+)
+from wattcast.local.embedded.jars import jars
+from wattcast.local.embedded.preflight import check_java
 
 __all__ = ["BrokerFailed", "EmbeddedBroker"]
 

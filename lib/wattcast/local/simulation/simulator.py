@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wattcast.local.fleet import Group, SimulatedBuilding, simulated_building
-from wattcast.local.places import SITES, Weather
-from wattcast.local.sensor_faults import FaultyMeters, planned_faults
+from wattcast.local.simulation.fleet import Group, SimulatedBuilding, simulated_building
+from wattcast.local.simulation.places import SITES, Weather
+from wattcast.local.simulation.sensor_faults import FaultyMeters, planned_faults
 
 READINGS = pa.schema(
     {

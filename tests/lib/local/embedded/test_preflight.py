@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from wattcast.local import preflight
-from wattcast.local.preflight import Unsupported, check_java, check_python
+from wattcast.local.embedded import preflight
+from wattcast.local.embedded.preflight import Unsupported, check_java, check_python
 
 
 @pytest.fixture

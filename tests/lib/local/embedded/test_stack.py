@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from wattcast.broker import Broker
-from wattcast.local import broker_record
-from wattcast.local.kafka_server import EmbeddedBroker
-from wattcast.local.stack import down, running_broker, status, up
+from wattcast.local.embedded import broker_record
+from wattcast.local.embedded.kafka_server import EmbeddedBroker
+from wattcast.local.embedded.stack import down, running_broker, status, up
 from wattcast.settings import KafkaSettings
 
 
@@ -35,7 +35,7 @@ def test_stack_outlives_its_command_until_it_is_told_to_go(state: Path) -> None:
     command = [
         sys.executable,
         "-c",
-        "import sys, pathlib, wattcast.local.stack as s; print(s.up(pathlib.Path(sys.argv[1])))",
+        "import sys, pathlib, wattcast.local.embedded.stack as s; print(s.up(pathlib.Path(sys.argv[1])))",
     ]
     said = subprocess.run([*command, str(state)], capture_output=True, text=True, timeout=300, check=True).stdout
     servers = running_broker(state)

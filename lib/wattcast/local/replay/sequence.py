@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from wattcast.local.expected import broken_rules
-from wattcast.local.faults import CORRUPTIONS, Faults, written
-from wattcast.local.recorded_files import FEATURES
-from wattcast.local.recordings import DAY_MS, HOUR_MS, Recording
+from wattcast.local.replay.expected import broken_rules
+from wattcast.local.replay.faults import CORRUPTIONS, Faults, written
+from wattcast.local.replay.recorded_files import FEATURES
+from wattcast.local.replay.recordings import DAY_MS, HOUR_MS, Recording
 
 KINDS = list(CORRUPTIONS)
 LATE = ["disordered", "delayed", "corrected"]  # in these the reading of the file itself comes late

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from wattcast.local.recorded_files import RecordingError, chunks
+from wattcast.local.replay.recorded_files import RecordingError, chunks
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 ROWS_PER_BUCKET, MOST_BUCKETS = 250_000, 100

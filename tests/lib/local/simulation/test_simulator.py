@@ -7,12 +7,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from wattcast.local.counts import counts_of
-from wattcast.local.faults import Faults
-from wattcast.local.places import local_clock
-from wattcast.local.recordings import recording
-from wattcast.local.sequence import records
-from wattcast.local.simulator import simulate, write_simulation
+from wattcast.local.replay.counts import counts_of
+from wattcast.local.replay.faults import Faults
+from wattcast.local.replay.recordings import recording
+from wattcast.local.replay.sequence import records
+from wattcast.local.simulation.places import local_clock
+from wattcast.local.simulation.simulator import simulate, write_simulation
 
 COLUMNS = ["timestamp", "building_id", "temperature_c", "humidity_pct", "occupancy", "energy_usage_kwh"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 from xml.sax.saxutils import quoteattr
 
-from wattcast.local.preflight import check_java, java_executable
+from wattcast.local.embedded.preflight import check_java, java_executable
 from wattcast.settings import project_folder
 
 JarSet = Literal["broker", "spark"]

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-from wattcast.local.recordings import HOUR_MS
-from wattcast.local.sequence import Record
+from wattcast.local.replay.recordings import HOUR_MS
+from wattcast.local.replay.sequence import Record
 
 RECORDS_PER_WINDOW = 2000
 SECONDS_PER_WINDOW = 1.0

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from wattcast.local.faults import CORRUPTIONS
-from wattcast.local.sequence import Record
+from wattcast.local.replay.faults import CORRUPTIONS
+from wattcast.local.replay.sequence import Record
 
 ENERGY_MISSING = "energy_usage_kwh.missing"
 OF_THE_FILE = ("on_time", "disordered", "delayed", "corrected")

@@ -9,9 +9,9 @@ from rich.table import Table
 
 from wattcast.audit import PartitionAudit
 from wattcast.job import Run
-from wattcast.local.chart import write_chart
-from wattcast.local.counts import ReplayCounts
-from wattcast.local.report import audit_table
+from wattcast.local.demo.chart import write_chart
+from wattcast.local.replay.counts import ReplayCounts
+from wattcast.report import audit_table
 
 CHARTED = 4
 ERRORS = """

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from wattcast.broker import Broker
-from wattcast.local.counts import ReplayCounts, counts_of
-from wattcast.local.faults import CORRUPTIONS, Faults
-from wattcast.local.recorded_files import RecordingError
-from wattcast.local.recordings import recording
-from wattcast.local.replay import OtherReplayError, newest_values, replay
-from wattcast.local.sending import Pace, acknowledged
-from wattcast.local.sequence import Record, records
+from wattcast.local.replay.counts import ReplayCounts, counts_of
+from wattcast.local.replay.faults import CORRUPTIONS, Faults
+from wattcast.local.replay.recorded_files import RecordingError
+from wattcast.local.replay.recordings import recording
+from wattcast.local.replay.replay import OtherReplayError, newest_values, replay
+from wattcast.local.replay.sending import Pace, acknowledged
+from wattcast.local.replay.sequence import Record, records
 from wattcast.settings import Settings
 
 ALL_FAULTS = Faults(disordered=0.1, delayed=0.1, duplicated=0.1, corrected=0.1, corrupted=0.1)
@@ -251,7 +251,7 @@ def test_each_building_keeps_its_own_reading_interval(tmp_path):
 
 def test_a_file_larger_than_a_bucket_gives_the_same_records(file, monkeypatch):
     whole = sequence(file)
-    monkeypatch.setattr("wattcast.local.recordings.ROWS_PER_BUCKET", 100)
+    monkeypatch.setattr("wattcast.local.replay.recordings.ROWS_PER_BUCKET", 100)
     assert sequence(file) == whole
 
 

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from wattcast.broker import Broker
-from wattcast.local.counts import ReplayCounts, Tally
-from wattcast.local.expected import broken_rules
-from wattcast.local.faults import NO_FAULTS, Faults
-from wattcast.local.recorded_files import FEATURES
-from wattcast.local.recordings import HOUR_MS, Recording
-from wattcast.local.sending import Pace, acknowledged
-from wattcast.local.sequence import records, shortest
+from wattcast.local.replay.counts import ReplayCounts, Tally
+from wattcast.local.replay.expected import broken_rules
+from wattcast.local.replay.faults import NO_FAULTS, Faults
+from wattcast.local.replay.recorded_files import FEATURES
+from wattcast.local.replay.recordings import HOUR_MS, Recording
+from wattcast.local.replay.sending import Pace, acknowledged
+from wattcast.local.replay.sequence import records, shortest
 
 Progress = Callable[[float, int], None]
 """Called now and then with the share of the recorded time that is sent (0 to 1) and the number of records."""

@@ -6,8 +6,8 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from wattcast.local.building_types import TYPES
-from wattcast.local.places import MINUTES_PER_DAY, SITES, Floats, local_clock
+from wattcast.local.simulation.building_types import TYPES
+from wattcast.local.simulation.places import MINUTES_PER_DAY, SITES, Floats, local_clock
 
 INTERVALS_MINUTES = (5, 10, 15, 30, 60)
 HEATED_BELOW_C, COOLED_ABOVE_C = 15.0, 19.0

@@ -23,11 +23,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from wattcast.audit import audit
 from wattcast.broker import Broker
 from wattcast.job import Job, Run, opened
-from wattcast.local.counts import ReplayCounts
-from wattcast.local.demo_report import Outcome, print_report
-from wattcast.local.faults import Faults
-from wattcast.local.kafka_server import EmbeddedBroker
-from wattcast.local.recordings import Recording, recording
+from wattcast.local.demo.report import Outcome, print_report
+from wattcast.local.embedded.kafka_server import EmbeddedBroker
+from wattcast.local.replay.counts import ReplayCounts
+from wattcast.local.replay.faults import Faults
+from wattcast.local.replay.recordings import Recording, recording
 from wattcast.metadata import buildings_of
 from wattcast.settings import project_folder, settings
 
@@ -68,7 +68,7 @@ class Demo:
             with opened(once=False, name="demo") as run:
                 source = recording(data, buildings=self.buildings, days=self.days)
                 if metadata is not None:
-                    known = _with_intervals(buildings_of(metadata), source)
+                    known = with_intervals(buildings_of(metadata), source)
                     run.lake.replace("buildings", run.lake.frame("buildings", known))
                     negative = known.building_id[known.allows_negative_energy.eq(True)]
                     source = replace(source, allows_negative=np.isin(source.building_ids, negative))
@@ -82,7 +82,7 @@ class Demo:
                 sys.exit(f"There is no file {self.data}.")
             beside = self.data.with_name("buildings.csv")
             return self.data, self.buildings_file or (beside if beside.is_file() else None)
-        from wattcast.local.simulator import write_simulation
+        from wattcast.local.simulation.simulator import write_simulation
 
         out = state / "simulated.parquet"
         with Progress(console=self.console) as progress:
@@ -166,7 +166,7 @@ class _Replaying:
 
 
 def _replay(source: Recording, kafka: Any, faults: Faults, seed: int, sender: Connection, share: Any) -> None:
-    from wattcast.local.replay import replay
+    from wattcast.local.replay.replay import replay
 
     def progress(done: float, _: int) -> None:
         share.value = done
@@ -237,12 +237,12 @@ class _Watched:
             self._rows[name] += progress["numInputRows"]
 
 
-def _with_intervals(known: pd.DataFrame, source: Recording) -> pd.DataFrame:
+def with_intervals(known: pd.DataFrame, source: Recording) -> pd.DataFrame:
     """The metadata, with the intervals that the recording has where they are not told."""
     minutes = dict(zip(source.building_ids, (source.interval_ms // 60_000).tolist(), strict=True))
     seen = {building: each for building, each in minutes.items() if each and 60 % each == 0}
     interval = known.reading_interval_minutes
-    found = known.building_id.map(seen).astype(object)
+    found = pd.Series([seen.get(building) for building in known.building_id], index=known.index, dtype=object)
     return known.assign(reading_interval_minutes=interval.where(interval.notna(), found))
 
 

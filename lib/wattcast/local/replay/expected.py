@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from wattcast.contracts import contract
-from wattcast.local.recordings import Recording
+from wattcast.local.replay.recordings import Recording
 
 Flags = npt.NDArray[np.bool_]
 

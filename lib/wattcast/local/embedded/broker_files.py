@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wattcast.broker import MAX_MESSAGE_BYTES
-from wattcast.local.preflight import java_executable
+from wattcast.local.embedded.preflight import java_executable
 
 FORMAT_SECONDS = 90
 FORMAT_HEAP_MEGABYTES = 128
