@@ -21,6 +21,7 @@ from wattcast.settings import ForecastingSettings
 LIVE = "live"
 NO_MODEL = "none"
 FORECASTS_AT_ONCE = 1024
+LEVELS = ("p10", "p50", "p90")
 VALUES = ["energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy"]
 WEATHER = ["temperature_c", "humidity_pct"]
 METADATA = ["timezone", "country", "building_type", "closures"]
@@ -129,28 +130,40 @@ def _site_weather(weather: DataFrame, span: Span, options: ForecastingSettings) 
 
 
 def _rows(made: DataFrame, purpose: str, name: str, version: str, lead_hours: int) -> DataFrame:
-    """One row per forecast out of one row per building."""
-    each = made.select("building_id", "made.*").select(
-        "*", F.posexplode("origin").alias("at", "origin_hour")
-    )  # fmt: skip
+    """One row per forecast out of one row per building.
+
+    The forecasts are cut out of the building's arrays before the explode: after it, every forecast would carry all of
+    them, which for a catch-up of n origins is n copies of n forecasts.
+    """
+
+    def one(origin_hour: Column, at: Column) -> Column:
+        hours = F.lit(lead_hours)
+        return F.struct(
+            origin_hour.alias("origin_hour"),
+            *(F.col(f"made.{name}")[at].alias(name) for name in ("issued_us", "method", "warnings")),
+            *(F.slice(F.col(f"made.{level}_kwh"), at * hours + 1, hours).alias(f"{level}_kwh") for level in LEVELS),
+        )
+
+    each = made.select("building_id", F.explode(F.transform("made.origin", one)).alias("each")).select(
+        "building_id", "each.*"
+    )
     origin = F.timestamp_seconds(F.col("origin_hour") * 3600)
-    first = F.col("at") * lead_hours + 1
     identity = F.concat_ws("|", "building_id", F.unix_seconds(origin), F.lit(purpose), F.lit(name), F.lit(version))
     return each.select(
         F.substring(F.sha2(identity, 256), 1, 32).alias("forecast_id"),
         "building_id",
         origin.alias("origin"),
         F.lit(purpose).alias("purpose"),
-        F.timestamp_micros(F.col("issued_us")[F.col("at")]).alias("issued_at"),
+        F.timestamp_micros("issued_us").alias("issued_at"),
         F.transform(
             F.sequence(F.lit(0), F.lit(lead_hours - 1)),
             lambda lead: F.timestamp_seconds((F.col("origin_hour") + lead) * 3600),
         ).alias("target_hour"),
-        *(F.slice(f"{level}_kwh", first, lead_hours).alias(f"{level}_kwh") for level in ("p10", "p50", "p90")),
-        F.col("method")[F.col("at")].alias("method"),
+        *(f"{level}_kwh" for level in LEVELS),
+        "method",
         F.lit(name).alias("model_name"),
         F.lit(version).alias("model_version"),
-        F.col("warnings")[F.col("at")].alias("warnings"),
+        "warnings",
         F.current_timestamp().alias("created_at"),
     )
 
