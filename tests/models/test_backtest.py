@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 
 from wattcast_models.artifact import read, shipped_artifact
-from wattcast_models.backtest import backtest, midnights, summary
+from wattcast_models.backtest import backtest, summary
 from wattcast_models.predictor import Predictor
 from wattcast_models.readings import Building, read_buildings
+from wattcast_models.rolling import Rolling, scoring_origins
 from wattcast_models.synthetic import synthetic_buildings
 
 PROJECT = Path(__file__).parents[2]
@@ -46,7 +47,7 @@ def frame(buildings: list[Building]) -> pd.DataFrame:
 def test_origins_are_midnights_of_standard_time_in_summer_too(timezone: str, hour: int) -> None:
     start = int(np.datetime64("2024-01-01", "h").astype(int))
     building = Building("b", start, np.ones((366 * 24, 4), np.float32), {"timezone": timezone})
-    origins = midnights(building, 0.5)
+    origins = scoring_origins(building, Rolling(0.5))
     assert set((start + origins.hour) % 24) == {hour}
     assert (np.diff(origins.hour) == 24).all()
     assert 182 <= len(origins) <= 183
