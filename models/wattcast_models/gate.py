@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import pandas as pd
-
 from wattcast_models import metrics
 from wattcast_models.backtest import Results, model_method, scored, with_reference
 from wattcast_models.baselines import LAST_WEEK, Method
@@ -76,7 +74,6 @@ def _figures(results: Results) -> dict[str, float]:
     nrmse, pinball = (metrics.by_building(results.measured, name) for name in ("nrmse_pct", "pinball_pct"))
     error = metrics.ratio(nrmse[(CHALLENGER, 0)].to_numpy(), nrmse[(CHAMPION, 0)].to_numpy())
     loss = metrics.ratio(pinball[(CHALLENGER, 0)].to_numpy(), pinball[(CHAMPION, 0)].to_numpy())
-    whole = metrics.over_all_hours(results.sums)
     return {
         "buildings": float(error.buildings),
         "buildings_better": float(error.better),
@@ -87,12 +84,14 @@ def _figures(results: Results) -> dict[str, float]:
         "pinball_ratio_low": loss.mean.low,
         "pinball_ratio_high": loss.mean.high,
         **{f"{name}_nrmse_pct": float(nrmse[(name, 0)].median()) for name in (CHALLENGER, CHAMPION, LAST_WEEK)},
-        **{f"{name}_coverage_pct": _coverage(whole.loc[(name, "all", 0)]) for name in (CHALLENGER, CHAMPION)},
+        **{f"{name}_coverage_pct": _coverage_pct(results, name)[0] for name in (CHALLENGER, CHAMPION)},
     }
 
 
-def _coverage(sums: pd.Series) -> float:
-    return float(100 * sums["inside"] / sums["hours"])
+def _coverage_pct(results: Results, method: str, *, by: str = "all") -> dict[int, float]:
+    """The share of all scored hours inside P10 to P90, by group."""
+    inside = metrics.shares_pct(results.sums, method, by=by)["inside"].to_numpy(float)
+    return dict(enumerate(inside.tolist()))
 
 
 def _accuracy(figures: dict[str, float], limits: GateLimits) -> Iterator[str]:
@@ -118,9 +117,8 @@ def _calibration(results: Results, figures: dict[str, float], limits: GateLimits
     coverage = figures["challenger_coverage_pct"]
     if not low <= coverage <= high:
         yield f"P10 to P90 hold {coverage:.1f} % of the hours: {low:g} to {high:g} % are allowed."
-    whole = metrics.over_all_hours(results.sums).loc[(CHALLENGER, "lead")]
     low, high = limits.lead_coverage_pct
-    of_lead = 100 * whole["inside"] / whole["hours"]
+    of_lead = _coverage_pct(results, CHALLENGER, by="lead")
     if outside := [f"{lead + 1} ({share:.1f} %)" for lead, share in of_lead.items() if not low <= share <= high]:
         yield f"P10 to P90 hold less than {low:g} or more than {high:g} % at lead hours {', '.join(outside)}."
 

@@ -13,18 +13,8 @@ from wattcast_models.networks import QUANTILES
 Floats = NDArray[np.float64]
 
 KEYS = ["building_id", "method", "by", "group"]
-SUMS = [
-    "hours",
-    "load",
-    "error",
-    "absolute_error",
-    "squared_error",
-    "pinball",
-    "below_p10",
-    "below_p50",
-    "below_p90",
-    "inside",
-]
+SHARES = ["below_p10", "below_p50", "below_p90", "inside"]
+SUMS = ["hours", "load", "error", "absolute_error", "squared_error", "pinball", *SHARES]
 MEASURES = [
     "mae_kwh",
     "rmse_kwh",
@@ -112,9 +102,11 @@ def _share(part: Floats, whole: Floats) -> Floats:
     return np.asarray(np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0))
 
 
-def over_all_hours(sums: pd.DataFrame) -> pd.DataFrame:
-    """SUMS over all buildings by method, by and group: each hour counts the same."""
-    return sums.groupby(["method", "by", "group"], sort=False)[SUMS].sum(min_count=1)
+def shares_pct(sums: pd.DataFrame, method: str, *, by: str = "all") -> pd.DataFrame:
+    """By group, the share of hours at or below P10, P50 and P90 and inside P10 to P90, each hour of each building alike."""
+    rows = sums[(sums["method"] == method) & (sums["by"] == by)]
+    total = rows.groupby("group")[["hours", *SHARES]].sum(min_count=1)
+    return 100 * total[SHARES].div(total["hours"], axis=0)
 
 
 def by_building(measured: pd.DataFrame, figure: str, *, by: str = "all") -> pd.DataFrame:
