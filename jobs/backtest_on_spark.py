@@ -1,16 +1,21 @@
 """The backtest over thousands of buildings: each is scored where its readings are, by the function that scores a local file."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from wattcast_models.backtest import COLUMNS, Results
+from wattcast.errors import told
+from wattcast.job import Run, configure_logging, opened
+from wattcast_models.backtest import COLUMNS, Results, scored_readings
 from wattcast_models.baselines import Method
+from wattcast_models.features import CONTEXT_INPUTS
 from wattcast_models.metrics import KEYS, SUMS
-from wattcast_models.readings import Building, buildings_of
+from wattcast_models.readings import METADATA, REQUIRED, Building, buildings_of, read_places
 from wattcast_models.rolling import Rolling
 
 HOURLY_USAGE = "hourly_usage"
@@ -36,14 +41,6 @@ class OnSpark:
     def building(self, building_id: str) -> Building:
         own = self.readings.where(F.col("building_id") == building_id).orderBy("timestamp")
         return buildings_of(own.toPandas(), self.places)[0]
-
-
-def scored_readings(
-    readings: pd.DataFrame, *, places: Places, methods: Sequence[Method], rolling: Rolling
-) -> pd.DataFrame:
-    """The rows of one building, in COLUMNS, of its readings in any order."""
-    (building,) = buildings_of(readings.sort_values("timestamp", kind="stable"), places)
-    return scored(building, methods, rolling)
 
 
 @contextmanager

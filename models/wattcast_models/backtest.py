@@ -1,6 +1,6 @@
 """The backtest: forecasts of every building's last weeks from rolling origins, by several methods, against what happened."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -14,7 +14,7 @@ from wattcast_models.baselines import LAST_WEEK, Floats, Method, TooLittleToFit,
 from wattcast_models.features import CONTEXT_INPUTS, FUTURE_INPUTS, PLACE_INPUTS, Inputs
 from wattcast_models.metrics import KEYS, SUMS, error_sums, measures
 from wattcast_models.predictor import Predictor
-from wattcast_models.readings import Building
+from wattcast_models.readings import Building, buildings_of
 from wattcast_models.rolling import DAY, Rolling, scoring_origins
 from wattcast_models.windows import Origins, cut
 
@@ -105,6 +105,14 @@ def scored(building: Building, methods: Sequence[Method], rolling: Rolling) -> p
         tally.add(inputs, actual.astype(float), made)
     why_not = tally.why_not()
     return _skipped(building, why_not) if why_not else tally.rows(building.building_id)
+
+
+def scored_readings(
+    readings: pd.DataFrame, *, places: Mapping[str, dict[str, str]], methods: Sequence[Method], rolling: Rolling
+) -> pd.DataFrame:
+    """`scored` for the readings of one building, in any order, with the columns of a file of readings."""
+    (building,) = buildings_of(readings.sort_values("timestamp", kind="stable"), places)
+    return scored(building, methods, rolling)
 
 
 def known_inputs(

@@ -166,8 +166,8 @@ def example(week: ExampleWeek, method: str) -> Picture:
         drawing.axes.fill_between(week.hours, low, high, color=_colour(0), alpha=0.25, linewidth=0, label="P10 to P90")
         drawing.axes.plot(week.hours, middle, color=_colour(0), linewidth=1.2, label="P50")
         drawing.axes.plot(week.hours, week.actual_kwh, color="black", linewidth=1, label="measured")
-        drawing.axes.xaxis.set_major_locator(mdates.DayLocator())
-        drawing.axes.xaxis.set_major_formatter(mdates.DateFormatter("%a\n%d %b"))
+        drawing.axes.xaxis.set_major_locator(mdates.DayLocator())  # type: ignore[no-untyped-call]
+        drawing.axes.xaxis.set_major_formatter(mdates.DateFormatter("%a\n%d %b"))  # type: ignore[no-untyped-call]
         drawing.axes.set_ylabel("kWh")
         _legend(drawing, 3)
         inside = (week.actual_kwh >= low) & (week.actual_kwh <= high)

@@ -40,24 +40,20 @@ def page(results: Results, main: str, rolling: Rolling, *, week: charts.ExampleW
     nrmse = _nrmse(results)[methods]
     skipped = list(results.skipped.items())
     template = Environment(autoescape=True).from_string(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
-    return (
-        Environment(autoescape=True)
-        .from_string(PAGE)
-        .render(
-            main=main,
-            methods=methods,
-            buildings=len(nrmse),
-            share=f"{100 * rolling.test_share:g}",
-            origins=", ".join(f"{hour}:00" for hour in rolling.origin_hours),
-            lead_hours=rolling.lead_hours,
-            hours=_scored_hours(results, main),
-            headings=[HEADINGS[name] for name in COMPARED],
-            rows=[_row(line, is_main=line.method == main) for line in compared],
-            pictures=pictures(results, compared, week),
-            listed=[(building, row.tolist()) for building, row in nrmse.head(BUILDINGS_LISTED).iterrows()],
-            skipped=skipped[:20],
-            not_shown=f"and {len(skipped) - 20} more." if len(skipped) > 20 else "",
-        )
+    return template.render(
+        main=main,
+        methods=methods,
+        buildings=len(nrmse),
+        share=f"{100 * rolling.test_share:g}",
+        origins=", ".join(f"{hour}:00" for hour in rolling.origin_hours),
+        lead_hours=rolling.lead_hours,
+        hours=_scored_hours(results, main),
+        headings=[HEADINGS[name] for name in COMPARED],
+        rows=[_row(line, is_main=line.method == main) for line in compared],
+        pictures=pictures(results, compared, week),
+        listed=[(building, row.tolist()) for building, row in nrmse.head(BUILDINGS_LISTED).iterrows()],
+        skipped=skipped[:SKIPPED_LISTED],
+        more_skipped=max(len(skipped) - SKIPPED_LISTED, 0),
     )
 
 
