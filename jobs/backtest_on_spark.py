@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from wattcast.errors import told
 from wattcast.job import Run, configure_logging, opened
+from wattcast.lakehouse import Lakehouse
 from wattcast_models.backtest import COLUMNS, Results, scored_readings
 from wattcast_models.baselines import Method
 from wattcast_models.features import CONTEXT_INPUTS
@@ -49,18 +50,18 @@ def on_spark(data: Path, buildings_file: Path | None, chosen: Collection[str]) -
     configure_logging()
     with told(), opened(name="backtest", with_broker=False) as run:
         is_table = str(data) == HOURLY_USAGE
-        readings = usage(run) if is_table else recorded(run, data)
+        readings = usage(run.lake) if is_table else recorded(run.spark, data)
         if chosen:
             readings = readings.where(F.col("building_id").isin(*chosen))
         places = read_places(buildings_file) if buildings_file else _known_places(run) if is_table else {}
         yield OnSpark(readings, places)
 
 
-def recorded(run: Run, data: Path) -> DataFrame:
+def recorded(spark: SparkSession, data: Path) -> DataFrame:
     """The readings of a file, in the columns of the contract that it has."""
     if not data.exists():
         raise FileNotFoundError(f"{data} does not exist.")
-    reader = run.spark.read.option("header", "true").option("inferSchema", "true")
+    reader = spark.read.option("header", "true").option("inferSchema", "true")
     path = data.resolve().as_uri()
     found = reader.csv(path) if ".csv" in data.suffixes else reader.parquet(path)
     if lacking := [name for name in REQUIRED if name not in found.columns]:
@@ -72,11 +73,11 @@ def recorded(run: Run, data: Path) -> DataFrame:
     ).where(F.col("building_id").isNotNull() & F.col("timestamp").isNotNull())
 
 
-def usage(run: Run) -> DataFrame:
+def usage(lake: Lakehouse) -> DataFrame:
     """The newest revision of each hour; an hour that is not whole is missing."""
-    run.lake.register_views()
+    lake.register_views()
     is_whole = F.coalesce(F.col("coverage"), F.lit(1.0)) >= 1
-    hours = run.spark.table("hourly_usage_latest")
+    hours = lake.spark.table("hourly_usage_latest")
     return hours.select(
         "building_id",
         F.col("hour").alias("timestamp"),

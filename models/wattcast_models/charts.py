@@ -96,7 +96,7 @@ def by_group(table: pd.DataFrame, methods: Sequence[str], title: str, what: str)
         for number, method in enumerate(methods):
             style = _style(number) | {"linewidth": 2.2 if number == 0 else 1.1}
             drawing.axes.plot(position, table[method], label=method, markevery=step, **style)
-        drawing.axes.set_xticks(position[::step], [str(name)[:7] for name in table.index[::step]])
+        drawing.axes.set_xticks(position[::step], list(table.index[::step]))
         drawing.axes.set_ylim(bottom=0)
         drawing.axes.set_xlabel(what)
         drawing.axes.set_ylabel("NRMSE, median of buildings, %")

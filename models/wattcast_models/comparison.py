@@ -10,7 +10,7 @@ from wattcast_models.backtest import SEASONS, Results
 from wattcast_models.metrics import MEASURES, Interval, Ratio, by_building, median, ratio, shares_pct
 
 GROUPINGS = ("lead", "hour", "weekday", "season")
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 COMPARED = ("nrmse_pct", "nmae_pct", "nmbe_pct", "pinball_pct", "coverage_pct", "skill_pct")
 
 
