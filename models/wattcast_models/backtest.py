@@ -90,8 +90,8 @@ def scored(building: Building, methods: Sequence[Method], rolling: Rolling) -> p
     The weather after the origin is unknown. Hours count where they were measured and all methods have a value.
     """
     origins = scoring_origins(building, rolling)
-    if not len(origins):
-        return _skipped(building, f"has {building.hours} hours: too few for a week of context and an origin to score")
+    if why_not := _unscorable(building, origins):
+        return _skipped(building, why_not)
     try:
         forecasts = [(method, method.fitted(building)) for method in methods]
     except TooLittleToFit as error:
@@ -124,6 +124,16 @@ def known_inputs(
     return inputs | dict.fromkeys(FUTURE_INPUTS, unknown), actual
 
 
+def _unscorable(building: Building, origins: Origins) -> str:
+    """Why the building's test span has nothing to score; empty when it has."""
+    if not len(origins):
+        return f"has {building.hours} hours: too few for a week of context and an origin to score"
+    energy = building.values[int(origins.hour.min()) :, 0]
+    if not np.isfinite(energy).any():
+        return "has no measured hour in the test span"
+    return "" if energy[np.isfinite(energy)].any() else "used nothing in the test span"
+
+
 def _recent(inputs: Inputs, hours: int) -> Inputs:
     """The inputs with a context of so many hours, the same as if no other method had asked for more."""
     return {name: value[:, -hours:] if name in CONTEXT_INPUTS else value for name, value in inputs.items()}
@@ -142,14 +152,12 @@ class _Tally:
         sizes = {"all": 1, "lead": lead_hours, "hour": DAY, "weekday": 7, "season": 4}
         self.sums = {by: np.zeros((len(names), size, len(SUMS))) for by, size in sizes.items()}
         self.unanswered = np.zeros(len(names), np.int64)
-        self.measured = 0
 
     def add(self, inputs: Inputs, actual: Floats, forecasts: Sequence[Floats]) -> None:
         """`actual` (n, leads), forecasts (n, leads) or (n, leads, 3)."""
         is_measured = np.isfinite(actual)
         has_value = [np.isfinite(made.reshape(*actual.shape, -1)).all(axis=-1) for made in forecasts]
         is_scored = is_measured & np.logical_and.reduce(has_value)
-        self.measured += int(is_measured.sum())
         self.unanswered += [int((is_measured & ~has).sum()) for has in has_value]
         groups = {by: group[is_scored] for by, group in _groups(inputs, actual.shape[1]).items()}
         for number, made in enumerate(forecasts):
@@ -160,11 +168,9 @@ class _Tally:
     def why_not(self) -> str:
         """Why nothing can be said of the building; empty when something can."""
         hours, load = self.sums["all"][0, 0, :2]
-        if not self.measured:
-            return "has no measured hour in the test span"
         if not hours:
             silent = [name for name, missing in zip(self.names, self.unanswered, strict=True) if missing]
-            return f"has no hour for which {', '.join(silent)} had a value"
+            return f"has no hour for which {', '.join(silent) or 'the meter'} had a value"
         return "" if load else "used nothing in any scored hour"
 
     def rows(self, building_id: str) -> pd.DataFrame:
