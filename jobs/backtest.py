@@ -107,6 +107,8 @@ class InMemory:
 
 @contextmanager
 def _in_memory(data: Path, buildings_file: Path | None, chosen: Collection[str]) -> Iterator[Source]:
+    if str(data) == HOURLY_USAGE and not data.exists():
+        raise ValueError(f"{HOURLY_USAGE} is a table, which Spark reads: add --spark.")
     found = [each for each in read_buildings(data, buildings_file) if not chosen or each.building_id in chosen]
     if absent := set(chosen) - {each.building_id for each in found}:
         raise ValueError(f"{data.name} has no building {', '.join(sorted(absent))}.")

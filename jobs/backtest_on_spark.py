@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -35,7 +35,11 @@ class OnSpark:
 
     def results(self, methods: Sequence[Method], rolling: Rolling) -> Results:
         """Only the sums of each building come back to the driver."""
-        score = partial(scored_readings, places=self.places, methods=methods, rolling=rolling)
+        places = self.places
+
+        def score(readings: pd.DataFrame) -> pd.DataFrame:
+            return scored_readings(readings, places=places, methods=methods, rolling=rolling)
+
         rows = self.readings.groupBy("building_id").applyInPandas(score, SCHEMA)
         return Results.of([rows.toPandas()])
 

@@ -309,6 +309,11 @@ def test_an_option_that_cannot_be_used_is_one_line_and_exit_2(
     assert len(said.strip().splitlines()) == 1, said
 
 
+def test_the_table_without_spark_is_one_line(run: Callable[..., tuple[int, str]]) -> None:
+    status, said = run("backtest", "--data", "hourly_usage")
+    assert (status, said) == (2, "wattcast backtest: hourly_usage is a table, which Spark reads: add --spark.\n")
+
+
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
