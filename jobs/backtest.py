@@ -1,9 +1,12 @@
-"""Backtest a model on recorded readings: day-ahead forecasts of the last weeks, scored building by building."""
+"""Backtest models on recorded readings: forecasts of the last weeks, beside simple methods, scored building by building."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 from rich.console import Console
@@ -11,53 +14,167 @@ from rich.progress import track
 from rich.table import Table
 
 from wattcast_models.artifact import shipped_artifact
-from wattcast_models.backtest import Score, backtest, summary
+from wattcast_models.backtest import Results, model_method, model_name, scored, scores, summary, with_reference
+from wattcast_models.baselines import METHODS, Method, baseline
+from wattcast_models.comparison import as_json, figures_by_building, lines, long_table, without_nan
 from wattcast_models.predictor import Predictor
-from wattcast_models.readings import read_buildings
+from wattcast_models.readings import Building, building_ids, read_buildings
+from wattcast_models.report import example_week, typical_building, write_report
+from wattcast_models.rolling import Rolling
+
+HOURLY_USAGE = "hourly_usage"
 
 
 def main(
     data: Annotated[
-        Path, typer.Option(help="Parquet or CSV: timestamp, building_id, energy_usage_kwh, weather if known.")
+        Path,
+        typer.Option(
+            help="Parquet or CSV: timestamp, building_id, energy_usage_kwh, weather if known. With --spark also "
+            f"{HOURLY_USAGE}, the table."
+        ),
     ],
     buildings_file: Annotated[Path | None, typer.Option(help="CSV: building_id, timezone, country, closures.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
-    model: Annotated[Path | None, typer.Option(help="Artifact folder; default: the one in the package.")] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="Write all figures by building and group here.")
+    ] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", help="Write a report with charts here.")] = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Artifact folder; again for more, the first is the main one; default: the one in the package."
+        ),
+    ] = None,
+    methods: Annotated[str, typer.Option(help=f"With commas between, of {', '.join(METHODS)}.")] = "",
+    train_data: Annotated[
+        Path | None, typer.Option(help="What lightgbm-global is fitted on, before its last share; default: --data.")
+    ] = None,
+    exclude_buildings_of: Annotated[
+        Path | None, typer.Option(help="Fit it without the buildings in this file.")
+    ] = None,
+    buildings: Annotated[str, typer.Option(help="Score only these ids, with commas between.")] = "",
     test_share: Annotated[float, typer.Option(min=0.01, max=1.0, help="The last share of time is scored.")] = 0.2,
+    origin_hours: Annotated[str, typer.Option(help="Local hours of the day to forecast from: 0 or 0,6,12,18.")] = "0",
+    lead_hours: Annotated[int, typer.Option(min=1, max=168, help="Hours ahead.")] = 24,
+    spark: Annotated[bool, typer.Option("--spark", help="Spread the buildings over a Spark cluster.")] = False,
 ) -> None:
-    """Forecast the last weeks of recorded readings day by day and compare with the same hour last week."""
+    """Forecast the last weeks of recorded readings and compare with the same hour last week and other methods."""
     try:
-        predictor = Predictor.read(model or shipped_artifact())
-        buildings = read_buildings(data, buildings_file)
-        scored = track(backtest(predictor, buildings, test_share=test_share), "backtest", total=len(buildings))
-        scores = list(scored)
-        if not scores:
-            raise ValueError(f"{data.name} has no building with a week of context and a day to score.")
-        if json_file:
-            json_file.write_text(json.dumps(report(predictor, scores), indent=2) + "\n")
+        rolling = Rolling(test_share, _origin_hours(origin_hours), lead_hours)
+        predictors = [Predictor.read(folder) for folder in model or [shipped_artifact()]]
+        names = list(filter(None, methods.split(",")))
+        is_trained = "lightgbm-global" in names
+        training = _training(train_data or data, buildings_file, exclude_buildings_of) if is_trained else []
+        compared = _methods(predictors, names, training, rolling)
+        chosen = set(filter(None, buildings.split(",")))
+        source = _on_spark if spark else _in_memory
+        with source(data, buildings_file, chosen) as readings:
+            results = readings.results(compared, rolling)
+            if json_file:
+                json_file.write_text(json.dumps(without_nan(report(results, predictors[0], rolling)), indent=2) + "\n")
+            if csv_file:
+                long_table(results).to_csv(csv_file, index=False, float_format="%.6g")
+            if html_file:
+                name = model_name(predictors[0])
+                week = example_week(readings.building(typical_building(results, name)), predictors[0], rolling)
+                write_report(html_file, results, name, rolling, week=week)
     except (ValueError, OSError) as error:
         typer.echo(f"wattcast backtest: {error}", err=True)
         raise typer.Exit(2) from error
-    Console().print(table(predictor, scores))
+    Console().print(table(results, model_name(predictors[0])))
 
 
-def report(predictor: Predictor, scores: list[Score]) -> dict[str, object]:
-    """What is written as JSON: the model, the medians and one entry per building."""
-    rows = [asdict(score) for score in scores]
-    return {"model": predictor.name, "version": predictor.version, "median": summary(scores), "buildings": rows}
+class Source(Protocol):
+    """Readings to score: all buildings at once, one to look at."""
+
+    def results(self, methods: Sequence[Method], rolling: Rolling) -> Results: ...
+    def building(self, building_id: str) -> Building: ...
 
 
-def table(predictor: Predictor, scores: list[Score]) -> Table:
-    """Medians over the buildings, model beside naive, on the same hours."""
-    figures = summary(scores)
-    shown = Table(title=f"Day-ahead, median of {len(scores)} buildings, % of mean load")
-    for heading in ("", "NRMSE", "NMAE", "pinball", "P10-P90 covers"):
+@dataclass(frozen=True)
+class InMemory:
+    """The buildings of a file, scored one after the other in this process."""
+
+    buildings: list[Building]
+
+    def results(self, methods: Sequence[Method], rolling: Rolling) -> Results:
+        parts = (scored(each, methods, rolling) for each in self.buildings)
+        return Results.of(track(parts, "backtest", total=len(self.buildings)))
+
+    def building(self, building_id: str) -> Building:
+        return next(each for each in self.buildings if each.building_id == building_id)
+
+
+@contextmanager
+def _in_memory(data: Path, buildings_file: Path | None, chosen: Collection[str]) -> Iterator[Source]:
+    if str(data) == HOURLY_USAGE and not data.exists():
+        raise ValueError(f"{HOURLY_USAGE} is a table, which Spark reads: add --spark.")
+    found = [each for each in read_buildings(data, buildings_file) if not chosen or each.building_id in chosen]
+    if absent := set(chosen) - {each.building_id for each in found}:
+        raise ValueError(f"{data.name} has no building {', '.join(sorted(absent))}.")
+    yield InMemory(found)
+
+
+@contextmanager
+def _on_spark(data: Path, buildings_file: Path | None, chosen: Collection[str]) -> Iterator[Source]:
+    from backtest_on_spark import on_spark  # only here: without --spark no Java is needed
+
+    with on_spark(data, buildings_file, chosen) as source:
+        yield source
+
+
+def _origin_hours(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(sorted({int(hour) for hour in text.split(",")}))
+    except ValueError as error:
+        raise ValueError(f"--origin-hours are hours of the day with commas between, not {text}.") from error
+
+
+def _methods(
+    predictors: Sequence[Predictor], names: Sequence[str], training: Sequence[Building], rolling: Rolling
+) -> list[Method]:
+    """The models, the methods of these names, and the same hour last week."""
+    models = [model_method(predictor, rolling) for predictor in predictors]
+    return with_reference([*models, *(baseline(name, rolling, training=training) for name in names)], rolling)
+
+
+def _training(data: Path, buildings_file: Path | None, exclude_buildings_of: Path | None) -> list[Building]:
+    """The buildings that lightgbm-global is fitted on."""
+    if str(data) == HOURLY_USAGE:
+        raise ValueError(
+            f"lightgbm-global is fitted on a file: name it with --train-data beside --data {HOURLY_USAGE}."
+        )
+    excluded = building_ids(exclude_buildings_of) if exclude_buildings_of else set()
+    return [each for each in read_buildings(data, buildings_file) if each.building_id not in excluded]
+
+
+def report(results: Results, predictor: Predictor, rolling: Rolling) -> dict[str, object]:
+    """What is written as JSON: the model, its medians, one entry per building, and all methods side by side."""
+    main = model_name(predictor)
+    found = scores(results, main)
+    others = figures_by_building(results)
+    rows = [asdict(score) | {"methods": others[score.building_id]} for score in found]
+    about = {"model": predictor.name, "version": predictor.version, "protocol": asdict(rolling)}
+    return about | {"median": summary(found), "buildings": rows} | as_json(results, main)
+
+
+def table(results: Results, main: str) -> Table:
+    """Medians over the buildings, the methods side by side, on the same hours."""
+    shown = Table(title=f"Median of {len(results.buildings)} buildings, % of mean load")
+    for heading in ("", "NRMSE", "NMAE", "NMBE", "pinball", "P10-P90 covers", f"{main} / this (95 %)", "better for"):
         shown.add_column(heading, justify="right" if heading else "left")
-    row = [f"{figures[name]:.1f}" for name in ("nrmse_pct", "nmae_pct", "pinball_pct", "coverage_pct")]
-    shown.add_row(f"{predictor.name} {predictor.version}", *row)
-    naive = [f"{figures[name]:.1f}" for name in ("naive_nrmse_pct", "naive_nmae_pct", "naive_nmae_pct")]
-    shown.add_row("same hour last week", *naive, "-")
-    shown.caption = f"The model is better in NRMSE for {figures['beaten']} of {len(scores)} buildings."
+    for line in lines(results, main):
+        medians = [
+            line.medians[name].value for name in ("nrmse_pct", "nmae_pct", "nmbe_pct", "pinball_pct", "coverage_pct")
+        ]
+        ratio, of = line.ratio.mean, f"{line.ratio.better} of {line.ratio.buildings}"
+        against = (
+            ["-", "-"] if line.method == main else [f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})", of]
+        )
+        shown.add_row(line.method, *(f"{value:.1f}" if isfinite(value) else "-" for value in medians), *against)
+    if results.skipped:
+        first = "; ".join(f"{building_id} {why}" for building_id, why in list(results.skipped.items())[:3])
+        shown.caption = f"{len(results.skipped)} not scored: {first}"
     return shown
 
 

@@ -1,6 +1,6 @@
 """Recorded readings and buildings, read from files into long hourly series."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,8 +38,18 @@ def read_buildings(data: Path, metadata: Path | None = None) -> list[Building]:
     Of sub-hourly readings an hour is the sum of the energy and the mean of the rest; an hour with fewer readings than
     the building's hours usually have is missing. `metadata` is a CSV with building_id and any of METADATA.
     """
-    places = read_places(metadata) if metadata else {}
-    hourly = _hourly(data)
+    hourly = _hourly([part for part in _partial_sums(data) if len(part)])
+    if not len(hourly):
+        raise ValueError(f"{data.name} holds no readings.")
+    return _series(hourly, read_places(metadata) if metadata else {})
+
+
+def buildings_of(readings: pd.DataFrame, places: Mapping[str, dict[str, str]]) -> list[Building]:
+    """The hourly series of readings in memory, with the columns of a file, as `read_buildings` makes them."""
+    return _series(_hourly([_sums(readings)]), places)
+
+
+def _series(hourly: pd.DataFrame, places: Mapping[str, dict[str, str]]) -> list[Building]:
     buildings = []
     for building_id, rows in hourly.groupby("building_id", sort=True, observed=True):
         hours = rows["hour"].to_numpy()
@@ -47,8 +57,6 @@ def read_buildings(data: Path, metadata: Path | None = None) -> list[Building]:
         values[hours - hours.min()] = rows[list(CONTEXT_INPUTS)].to_numpy(np.float32)
         place = dict.fromkeys(METADATA, "") | places.get(str(building_id), {})
         buildings.append(Building(str(building_id), int(hours.min()), values, place))
-    if not buildings:
-        raise ValueError(f"{data.name} holds no readings.")
     return buildings
 
 
@@ -76,12 +84,11 @@ def _dataset(data: Path) -> ds.Dataset:
     return ds.dataset(data, format=ds.CsvFileFormat(convert_options=csv.ConvertOptions(column_types=types)))
 
 
-def _hourly(data: Path) -> pd.DataFrame:
-    """One row per building and hour, read batch by batch: only hourly sums are kept."""
+def _hourly(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One row per building and hour out of the partial sums of some batches."""
     keys = ["building_id", "hour"]
-    parts = [part for part in _partial_sums(data) if len(part)]
     if not parts:
-        raise ValueError(f"{data.name} holds no readings.")
+        return pd.DataFrame(columns=[*keys, *CONTEXT_INPUTS])
     sums = pd.concat(parts).groupby(keys, sort=True, as_index=False).sum()
     usual = sums.groupby("building_id")["readings"].transform(lambda counts: counts[counts > 0].mode().max())
     hourly = sums[keys].copy()

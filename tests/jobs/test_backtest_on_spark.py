@@ -1,0 +1,67 @@
+"""The backtest on Spark finds what the local one finds."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+
+from backtest_on_spark import OnSpark, recorded, usage
+from wattcast.contracts import contract
+from wattcast.job import Run
+from wattcast.local.simulation.simulator import write_simulation
+from wattcast_models.artifact import shipped_artifact
+from wattcast_models.backtest import Results, model_method, scored, with_reference
+from wattcast_models.baselines import Method, baseline
+from wattcast_models.predictor import Predictor
+from wattcast_models.readings import read_buildings, read_places
+from wattcast_models.rolling import Rolling
+
+ROLLING = Rolling(test_share=0.3, origin_hours=(0, 12))
+
+
+@pytest.fixture
+def methods() -> list[Method]:
+    model = model_method(Predictor.read(shipped_artifact()), ROLLING)
+    return with_reference([model, *(baseline(name, ROLLING) for name in ("ridge", "lightgbm"))], ROLLING)
+
+
+def test_same_figures_as_the_local_run(spark: SparkSession, methods: list[Method], tmp_path: Path) -> None:
+    data = tmp_path / "readings.parquet"
+    write_simulation(data, buildings=3, days=35, start=date(2026, 1, 1), interval_minutes=30, seed=4)
+    with_a_short_one = pd.concat([pd.read_parquet(data), pd.read_parquet(data).head(20).assign(building_id="short")])
+    with_a_short_one.to_parquet(data)
+    metadata = tmp_path / "readings.buildings.csv"
+    on_spark = OnSpark(recorded(spark, data), read_places(metadata)).results(methods, ROLLING)
+    local = Results.of(scored(building, methods, ROLLING) for building in read_buildings(data, metadata))
+    pd.testing.assert_frame_equal(on_spark.sums, local.sums, rtol=1e-9)
+    assert len(local.buildings) == 3
+    assert on_spark.skipped == local.skipped
+    assert list(local.skipped) == ["short"]
+
+
+def test_file_that_is_no_file_of_readings_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "columns.csv").write_text("when,building_id\n2024-03-01T00:00:00Z,a\n")
+    with pytest.raises(ValueError, match=r"columns\.csv lacks the columns timestamp, energy_usage_kwh"):
+        recorded(spark, tmp_path / "columns.csv")
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        recorded(spark, tmp_path / "none.parquet")
+
+
+def test_hourly_usage_is_read_at_its_newest_revision_and_without_partial_hours(once: Run) -> None:
+    hour = datetime(2026, 1, 1, tzinfo=UTC)
+    revisions = [(0, 1, 5.0, 1.0), (0, 2, 7.0, 1.0), (1, 1, 3.0, 0.5), (2, 1, 4.0, None)]
+    rows = [
+        (
+            "b", hour + timedelta(hours=offset), hour + timedelta(hours=offset, minutes=revision), revision, kwh, 9.0, None, None,
+            1, 1, coverage, [], hour,
+        )
+        for offset, revision, kwh, coverage in revisions
+    ]  # fmt: skip
+    frame = once.spark.createDataFrame(rows, contract("hourly_usage").schema)
+    once.lake.append("hourly_usage", frame, after=once.lake.snapshot("hourly_usage"))
+    building = OnSpark(usage(once.lake), {}).building("b")
+    np.testing.assert_array_equal(building.values[:, 0], [7.0, np.nan, 4.0])
+    np.testing.assert_array_equal(building.values[:, 1], [9.0, 9.0, 9.0])
