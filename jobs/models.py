@@ -1,6 +1,7 @@
 """Versions of models: registered, compared, promoted by the gate, rolled back; or an artifact set on this machine alone."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from wattcast.settings import Settings, settings
 from wattcast_models import champions, promotion
 from wattcast_models.card import model_card
 from wattcast_models.model_tables import config_table, events_table, verdict_table, versions_table
-from wattcast_models.named import HELP, Model, named, of_version
+from wattcast_models.named import HELP, Model, named
 from wattcast_models.predictor import Predictor
 from wattcast_models.readings import Building, read_buildings
 from wattcast_models.registry import Registry
@@ -89,27 +90,22 @@ def promote(
         raise promotion.PromotionError("--force and --reason TEXT go together: why it is forced is kept.")
     if data is None and not force:
         raise promotion.PromotionError("The gate judges on readings: give it --data FILE.")
-    challenger = _model(version)
-    if challenger.version is None:
+    challenger = _model(version).version
+    if challenger is None:
         raise promotion.PromotionError(
             f"{version} is not registered: `wattcast models register {version}` first, then promote its number."
         )
-    sites = promotion.sites_of(buildings_file) if buildings_file and scope != ALL else {}
-    against = promotion.incumbent(registry, scope, sites.get(building, ""))
-    verdict = None
-    if data:
-        buildings = promotion.rows_of(scope, read_buildings(data, buildings_file), sites)
-        verdict = _judged(challenger.predictor, of_version(against, registry).predictor, buildings)
-    is_promoted = promotion.promote(
-        registry, challenger.version, scope, against=against, verdict=verdict, forced_because=reason.strip()
-    )
-    for each in verdict.reasons if verdict else []:
+    event = promotion.promote(
+        registry, challenger, read_buildings(data, buildings_file) if data else [],
+        judge=_judged, scope=scope, sites=promotion.sites_of(buildings_file) if buildings_file and scope != ALL else {},
+        forced_because=reason.strip(),
+    )  # fmt: skip
+    for each in event.reasons:
         print(f"- {each}")
-    if not is_promoted:
+    if event.what == promotion.REFUSED:
         print(f"The gate refuses {challenger} as champion of {scope}.", file=sys.stderr)
         raise typer.Exit(FAILED)
-    print(f"The {challenger} is the champion of {scope}; running jobs take it up with their next batch.")
-    _tell_what_was_set()
+    _tell(scope, str(challenger))
 
 
 @app.command()
@@ -117,10 +113,7 @@ def rollback(site: Site = "", building: BuildingId = "") -> None:
     """Give the place back to the champion before."""
     scope = _scope(site, building)
     back = promotion.rollback(_registry(), scope)
-    print(
-        f"The champion of {scope} is {back or 'that of the rest'} again; running jobs take it up with their next batch."
-    )
-    _tell_what_was_set()
+    _tell(scope, f"{back or 'that of all buildings'} again")
 
 
 @app.command()
@@ -135,7 +128,7 @@ def export(
     if model.version is None:
         raise promotion.PromotionError(f"{version} is not registered; there is nothing to export.")
     _registry().fetch(model.version, folder)
-    print(f"The {model} is in {folder}")
+    print(f"In {folder}: {model}")
 
 
 @app.command()
@@ -183,12 +176,13 @@ def _why() -> str:
     return "the champion" if "champion" in _registry().aliases() else "the model that comes with the package"
 
 
-def _tell_what_was_set() -> None:
+def _tell(scope: Scope, champion: str) -> None:
+    print(f"Champion of {scope}: {champion}. Running jobs take it up with their next batch.")
     if folder := champions.set_artifact(settings().model.artifact, models=_models()):
         print(f"On this machine {folder} forecasts instead, {_why()}.", file=sys.stderr)
 
 
-def _judged(challenger: Predictor, champion: Predictor, buildings: list[Building]) -> "Verdict":
+def _judged(challenger: Predictor, champion: Predictor, buildings: Sequence[Building]) -> "Verdict":
     from wattcast_models.gate import judge
 
     return judge(challenger, champion, buildings)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-NEVER_STATED = "not stated in the artifact"
+NEVER_STATED = "Not stated in the artifact"
 USES = (
     "Forecasts of the hourly electricity use of buildings, from the hour after the newest reading on, with a band; of "
     "buildings that it has not seen, too. For planning and for noticing what is unusual."
@@ -31,7 +31,7 @@ def _lines(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _section("Model", _table(_model(config)))
     yield from _section("Inputs", _list(config["inputs"]))
     yield from _section("Data", _table(_data(config)))
-    yield from _section("Attribution and licence of the data", [config.get("attribution") or NEVER_STATED])
+    yield from _section("Attribution and licence of the data", [config.get("attribution") or f"{NEVER_STATED}."])
     evaluation = config.get("evaluation") or {}
     yield from _section(
         "Protocol", [evaluation.get("protocol") or f"{NEVER_STATED}: score it with `wattcast backtest`."]
@@ -66,7 +66,7 @@ def _data(config: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _section(title: str, lines: list[str]) -> Iterator[str]:
-    yield from ("", f"## {title}", "", *(lines or [f"{NEVER_STATED[0].upper()}{NEVER_STATED[1:]}."]))
+    yield from ("", f"## {title}", "", *(lines or [f"{NEVER_STATED}."]))
 
 
 def _table(values: Mapping[str, object]) -> list[str]:

@@ -81,7 +81,7 @@ class Following:
             self._refused[number] = time.monotonic() + ASK_AGAIN_SECONDS
             return before
         self._refused.pop(number, None)
-        log.info("%s forecasts %s from now on", version, scope)
+        log.info("From now on %s is the champion of %s", version, scope)
         return held
 
     def _predictor(self, version: Version) -> Predictor:

@@ -105,6 +105,11 @@ def _configure() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _sentence(uri: str, error: Exception) -> str:
-    lines = str(error).splitlines() or [type(error).__name__]
-    return f"The model registry at {shown(uri)} does not answer as it should: {lines[0][:SAID_LETTERS]}"
+def _sentence(uri: str, error: BaseException) -> str:
+    """The innermost reason that the system gives, such as a refused connection, else the first line of what MLflow says."""
+    chain: list[BaseException] = [error]
+    while inner := chain[-1].__cause__ or chain[-1].__context__:
+        chain.append(inner)
+    reasons = [each.strerror for each in chain if isinstance(each, OSError) and each.strerror]
+    reason = (reasons or str(error).splitlines() or [type(error).__name__])[-1 if reasons else 0]
+    return f"The model registry at {shown(uri)} does not answer as it should: {reason.replace(uri, shown(uri))[:SAID_LETTERS]}"

@@ -46,12 +46,14 @@ def events_table(events: Sequence[Event]) -> Table:
         grounds = (
             [f"forced: {event.forced_because}"] * bool(event.forced_because) + event.reasons + _figures(event.figures)
         )
-        table.add_row(event.at, event.by, f"{event.what}, {event.scope}", event.against, "\n".join(grounds))
+        table.add_row(
+            event.at[:19].replace("T", " "), event.by, f"{event.what}, {event.scope}", event.against, "\n".join(grounds)
+        )
     return table
 
 
 def verdict_table(challenger: str, champion: str, verdict: "Verdict") -> Table:
-    table = Table("figure", "", title=f"{challenger} against {champion}, on the same rows")
+    table = Table("figure", "value", title=f"{challenger} against {champion}, on the same rows")
     for name, value in verdict.figures.items():
         table.add_row(name.replace("_", " "), f"{value:.4g}")
     table.caption = "It would be accepted." if verdict.is_accepted else "It would be refused."

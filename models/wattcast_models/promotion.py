@@ -5,7 +5,7 @@ The last step of each is to move the alias `champion`, which is what the forecas
 
 import getpass
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from wattcast_models.artifact import shipped_artifact
+from wattcast_models.named import of_version
 from wattcast_models.predictor import Predictor
 from wattcast_models.readings import Building
 from wattcast_models.registry import Event, Registry, Version
@@ -20,6 +21,8 @@ from wattcast_models.scopes import ALL, Scope
 
 if TYPE_CHECKING:
     from wattcast_models.gate import Verdict
+
+PROMOTED, REFUSED = "promoted", "refused"
 
 Judge = Callable[[Predictor, Predictor, Sequence[Building]], "Verdict"]
 
@@ -43,22 +46,31 @@ def incumbent(registry: Registry, scope: Scope, site: str = "") -> Version | Non
 def promote(
     registry: Registry,
     challenger: Version,
-    scope: Scope = ALL,
+    buildings: Sequence[Building],
     *,
-    against: Version | None,
-    verdict: "Verdict | None",
+    judge: Judge,
+    scope: Scope = ALL,
+    sites: Mapping[str, str] | None = None,
     forced_because: str = "",
-) -> bool:
-    """Make the challenger champion of `scope` if the verdict against the incumbent accepts it, or it is forced; either is kept
-    in the registry. The champion before it becomes `previous`."""
-    is_promoted = bool(forced_because) or (verdict is not None and verdict.is_accepted)
-    before = champion(registry, scope)
-    if before and before.number == challenger.number:
-        raise PromotionError(f"The {challenger} is the champion of {scope} already.")
+) -> Event:
+    """Make the challenger champion of `scope` if the judge accepts it against what forecasts the scope's `buildings` now, or if
+    it is forced; what came of it is kept in the registry and returned. The champion before it becomes `previous`.
+
+    Forced without buildings, no judge is asked. `sites` has the site by building id.
+    """
+    sites = sites or {}
+    before, present = champion(registry, scope), incumbent(registry, scope, sites.get(scope.name, ""))
+    if present and present.number == challenger.number:
+        raise PromotionError(f"What forecasts {scope} is {challenger} already.")
+    verdict = None
+    if buildings or not forced_because:
+        models = [of_version(version, registry).predictor for version in (challenger, present)]
+        verdict = judge(models[0], models[1], rows_of(scope, buildings, sites))
     if before is None and scope == ALL:
-        before = against = registry.register(shipped_artifact())
+        before = registry.register(shipped_artifact())
+    is_promoted = bool(forced_because) or (verdict is not None and verdict.is_accepted)
     event = Event(
-        "promoted" if is_promoted else "refused", now(), who(), str(scope), against=str(against or "the shipped model"),
+        PROMOTED if is_promoted else REFUSED, now(), who(), str(scope), against=str(before or present or "the shipped model"),
         reasons=list(verdict.reasons) if verdict else ["the gate was not asked"],
         figures=dict(verdict.figures) if verdict else {}, forced_because=forced_because,
     )  # fmt: skip
@@ -67,7 +79,7 @@ def promote(
         if before:
             registry.set_alias(scope.alias("previous"), before)
         registry.set_alias(scope.alias("champion"), challenger)
-    return is_promoted
+    return event
 
 
 def rollback(registry: Registry, scope: Scope = ALL) -> Version | None:
@@ -78,7 +90,7 @@ def rollback(registry: Registry, scope: Scope = ALL) -> Version | None:
         raise PromotionError(f"Nothing was promoted for {scope}: there is nothing to roll back.")
     number = aliases.get(scope.alias("previous"))
     if number is None and scope == ALL:
-        raise PromotionError(f"The {fallen} has no champion before it any more; promote the version that you want.")
+        raise PromotionError(f"There is no champion before {fallen} any more: promote the version that you want.")
     back = None if number is None else registry.version(number)
     at, by = now(), who()
     registry.note(fallen, Event("rolled back from", at, by, str(scope), against=str(back or "")))
@@ -97,7 +109,7 @@ def champion(registry: Registry, scope: Scope) -> Version | None:
     return None if number is None else registry.version(number)
 
 
-def rows_of(scope: Scope, buildings: Sequence[Building], sites: dict[str, str]) -> list[Building]:
+def rows_of(scope: Scope, buildings: Sequence[Building], sites: Mapping[str, str]) -> list[Building]:
     """The buildings of a scope, for which `sites` has the site by building id."""
     if scope.kind == "building":
         found = [building for building in buildings if building.building_id == scope.name]
@@ -113,8 +125,8 @@ def rows_of(scope: Scope, buildings: Sequence[Building], sites: dict[str, str]) 
 def sites_of(metadata: Path) -> dict[str, str]:
     """The site by building id, as far as a CSV of buildings tells it."""
     table = pd.read_csv(metadata, dtype=str, keep_default_na=False)
-    if not {"building_id", "site"} <= set(table.columns):
-        raise PromotionError(f"{metadata.name} lacks the column building_id or site.")
+    if lacking := [name for name in ("building_id", "site") if name not in table]:
+        raise PromotionError(f"{metadata.name} lacks the column {lacking[0]}.")
     return dict(zip(table["building_id"], table["site"], strict=True))
 
 

@@ -110,11 +110,12 @@ class Registry:
             ArtifactError: what came is not what was registered, or this version of Wattcast cannot run it.
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetched-") as place:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetched-") as at:
+            place = Path(at)
             asked(self.uri, lambda client: _download(client, version, place))
-            predictor = read_checked(Path(place) / FOLDER, version.config_sha256)
+            predictor = read_checked(place / FOLDER, version.config_sha256)
             try:
-                (Path(place) / FOLDER).rename(folder)
+                (place / FOLDER).rename(folder)
             except OSError:
                 if not folder.is_dir():  # else another process was faster
                     raise
@@ -161,9 +162,12 @@ def read_checked(folder: Path, sha256: str) -> Predictor:
     return Predictor.read(folder)
 
 
-def _download(client: Any, version: Version, place: str) -> None:
-    for name in (WEIGHTS, CONFIG):
-        client.download_artifacts(version.run_id, f"{FOLDER}/{name}", place)
+def _download(client: Any, version: Version, place: Path) -> None:
+    """The two files of the artifact into `place`, whatever else may lie beside them."""
+    (place / FOLDER).mkdir()
+    with tempfile.TemporaryDirectory(dir=place) as received:
+        for name in (WEIGHTS, CONFIG):
+            Path(client.download_artifacts(version.run_id, f"{FOLDER}/{name}", received)).rename(place / FOLDER / name)
 
 
 def _numbers(aliases: Mapping[str, Any]) -> dict[str, int]:
