@@ -70,7 +70,7 @@ def _section(title: str, lines: list[str]) -> Iterator[str]:
 
 
 def _table(values: Mapping[str, object]) -> list[str]:
-    rows = [f"| {name} | {_shown(value)} |" for name, value in values.items() if value is not None]
+    rows = [f"| {_shown(name)} | {_shown(value)} |" for name, value in values.items() if value is not None]
     return ["| | |", "|---|---|", *rows] if rows else []
 
 
