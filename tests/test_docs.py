@@ -114,8 +114,9 @@ def test_command_that_the_documentation_names_exists(words: list[str]) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["dance"], ["models", "dance"], ["models", "promote"], ["models", "show", "--no-such"], ["simulate"], ["simulate", "a.parquet", "--no-such"], ["train", "--no-such", "1"],
-        ["backtest"], ["run", "ingest", "--no-such"], ["run", "backfill"],
+        ["dance"], ["models", "dance"], ["models", "promote"], ["models", "show", "--no-such"],
+        ["simulate"], ["simulate", "a.parquet", "--no-such"], ["train", "--no-such", "1"], ["backtest"],
+        ["run", "ingest", "--no-such"], ["run", "backfill"],
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wattcast_models.artifact import ArtifactError
-from wattcast_models.mlflow_store import StoreError
+from wattcast_models.mlflow_store import StoreError, shown
 from wattcast_models.predictor import Predictor
 from wattcast_models.registry import Registry, Version, read_checked
 from wattcast_models.scopes import Scope
@@ -44,7 +44,7 @@ class Following:
         """The champions now, asked for at each call but after a failure; a failure is logged once and changes nothing."""
         if self._silent_until is None or time.monotonic() >= self._silent_until:
             try:
-                self._take(self._registry.aliases())
+                self._take(self._aliases())
             except StoreError as error:
                 if self._silent_until is None:
                     log.warning("Forecasts go on with the champions that were known: %s", error)
@@ -54,6 +54,13 @@ class Following:
                     log.info("The model registry answers again")
                 self._silent_until = None
         return {scope: held.predictor for scope, held in self._held.items()}
+
+    def _aliases(self) -> dict[str, int]:
+        """An empty registry, where there were champions, is none: its database was lost or is not mounted."""
+        aliases = self._registry.aliases()
+        if not aliases and self._held and not self._registry.versions():
+            raise StoreError(f"The model registry at {shown(self._registry.uri)} holds nothing any more.")
+        return aliases
 
     def _take(self, aliases: Mapping[str, int]) -> None:
         before = self._held

@@ -75,6 +75,20 @@ def test_a_registry_that_talks_rubbish_changes_nothing(
     assert following.champions() == {ALL: made}
 
 
+def test_a_registry_that_lost_everything_changes_nothing_and_a_last_rollback_does(
+    registry: Registry, models: Path, tmp_path: Path, champion: Callable[..., Predictor]
+) -> None:
+    following, made = Following(models, registry), champion(1)
+    assert following.champions() == {ALL: made}
+    (tmp_path / "mlflow").rename(tmp_path / "away")
+    assert following.champions() == {ALL: made} == Following(models, registry).champions()
+    (tmp_path / "away").rename(tmp_path / "mlflow")
+    registry.drop_alias("champion")
+    following._silent_until = 0.0
+    assert following.champions() == {}
+    assert Following(models, AWAY).champions() == {}
+
+
 def test_a_tampered_champion_is_refused_once_and_the_one_before_goes_on(
     registry: Registry,
     models: Path,
