@@ -10,7 +10,8 @@ from pyspark.sql.streaming.query import StreamingQuery
 from wattcast.forecasting import Span, live_span, wanted_forecasts
 from wattcast.job import Job, Run, run
 from wattcast.lakehouse import Snapshot
-from wattcast_models.registry import current_predictor
+from wattcast_models.champions import current_champions
+from wattcast_models.registry import Registry
 
 
 def forecast(run: Run) -> list[StreamingQuery]:
@@ -45,12 +46,14 @@ def missing(run: Run, existing: Snapshot, span: Span | None = None, buildings: S
         weather = run.lake.snapshot("received_weather_forecasts")
         newest = [*run.lake.newest(hourly, "available_at"), *run.lake.newest(weather, "kafka_timestamp")]
         clock = max(clock, *filter(None, newest))
+    model = run.settings.model
+    registry = Registry(run.settings.tracking_uri, model.registered_name)
     return wanted_forecasts(
         hourly.frame.where(F.col("building_id").isin(*buildings)) if buildings else hourly.frame, span,
         existing=existing.frame,
         buildings=run.lake.table("buildings"),
         weather=run.lake.table("received_weather_forecasts").where("accepted"),
-        predictor=current_predictor(run.settings.model.artifact, models=run.settings.state / "models"),
+        model_of=current_champions(model.artifact, models=run.settings.state / "models", registry=registry),
         clock=clock, max_wait=max_wait, options=options,
     )  # fmt: skip
 

@@ -5,16 +5,18 @@ import subprocess
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 import typer
 
+from wattcast.settings import settings
 from wattcast_models import artifact
 from wattcast_models.networks import KINDS, QUANTILES
 from wattcast_models.readings import Building, building_ids, read_buildings
 from wattcast_models.synthetic import synthetic_buildings
+from wattcast_models.tracking import tracked
 from wattcast_models.training import Trained, TrainingOptions, train
 
 
@@ -49,11 +51,15 @@ def main(
         if not buildings:
             raise ValueError("No building is left to train on.")
         options = TrainingOptions(network=network, minutes=minutes, steps=steps, batch_windows=batch_windows, seed=seed)
-        trained = train(buildings + synthetic_buildings(synthetic, seed=seed), options)
-        made = describe(trained, options, describe_data(data, buildings))
-        about = {"name": name or f"wattcast-{network}", "version": model_version or made["version"]}
-        more = {"synthetic_buildings": synthetic, "attribution": attribution}
-        config = artifact.save(out, trained.network, made | about | more)
+        about_data, name = describe_data(data, buildings), name or f"wattcast-{network}"
+        params = asdict(options) | about_data["data"] | {"synthetic_buildings": synthetic}
+        with tracked(name, params, tracking_uri=settings().tracking_uri) as run:
+            trained = train(buildings + synthetic_buildings(synthetic, seed=seed), options, on_check=run.metrics)
+            made = describe(trained, options, about_data)
+            about = {"name": name, "version": model_version or made["version"]}
+            more = {"synthetic_buildings": synthetic, "attribution": attribution}
+            config = artifact.save(out, trained.network, made | about | more)
+            run.artifact(out)
     except (ValueError, OSError) as error:
         typer.echo(f"wattcast train: {error}", err=True)
         raise typer.Exit(2) from error
@@ -80,7 +86,7 @@ def describe(trained: Trained, options: TrainingOptions, data: dict[str, object]
     }
 
 
-def describe_data(data: Path, buildings: list[Building]) -> dict[str, object]:
+def describe_data(data: Path, buildings: list[Building]) -> dict[str, Any]:
     """Which file, by content, and which hours of it were trained on."""
     with data.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

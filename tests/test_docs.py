@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 import backfill
 import backtest
+import models
 import train
 from wattcast import job
 from wattcast.cli import JOBS, app
@@ -49,7 +50,16 @@ def mentions(page: Path) -> list[list[str]]:
 
 def check(words: Sequence[str], *, is_whole: bool = True) -> None:
     """Raise what the command itself would say of the words."""
-    root = typer.main.get_command(app)
+    name, context = parsed(app, words, is_whole=is_whole)
+    if name == "models" and (context.args or is_whole):
+        parsed(models.app, context.args, is_whole=is_whole)
+    elif is_whole and name in ("run", "train", "backtest"):
+        check_job(name, context)
+
+
+def parsed(program: typer.Typer, words: Sequence[str], *, is_whole: bool) -> tuple[str, Any]:
+    """The command that the words call, and what it makes of them."""
+    root = typer.main.get_command(program)
     context = root.make_context("wattcast", list(words))
     rest = [*context._protected_args, *context.args]
     command: Any = root
@@ -58,8 +68,7 @@ def check(words: Sequence[str], *, is_whole: bool = True) -> None:
         context = command.make_context(name, list(rest), parent=context, resilient_parsing=not is_whole)
         if hasattr(command, "commands"):
             rest = [*context._protected_args, *context.args]
-    if is_whole and command.name in ("run", "train", "backtest"):
-        check_job(command.name, context)
+    return command.name, context
 
 
 def check_job(command: str, context: Any) -> None:
@@ -105,8 +114,9 @@ def test_command_that_the_documentation_names_exists(words: list[str]) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["dance"], ["models", "dance"], ["simulate"], ["simulate", "a.parquet", "--no-such"], ["train", "--no-such", "1"],
-        ["backtest"], ["run", "ingest", "--no-such"], ["run", "backfill"],
+        ["dance"], ["models", "dance"], ["models", "promote"], ["models", "show", "--no-such"],
+        ["simulate"], ["simulate", "a.parquet", "--no-such"], ["train", "--no-such", "1"], ["backtest"],
+        ["run", "ingest", "--no-such"], ["run", "backfill"],
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -29,9 +29,7 @@ app = typer.Typer(
     help="Hourly energy forecasts for buildings.",
 )
 buildings_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Metadata of buildings.")
-models_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Which model forecasts.")
 app.add_typer(buildings_app, name="buildings")
-app.add_typer(models_app, name="models")
 
 JOBS = ("ingest", "aggregate", "forecast", "publish", "pipeline", "backfill")
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -72,6 +70,12 @@ def train(context: typer.Context) -> None:
 def backtest(context: typer.Context) -> None:
     """Score a model on the end of recorded readings."""
     _run_job("backtest", context.args)
+
+
+@app.command(context_settings=PASSED_ON)
+def models(context: typer.Context) -> None:
+    """Versions of models: register, compare, promote, roll back, or set one here."""
+    _run_job("models", context.args)
 
 
 @app.command()
@@ -225,20 +229,6 @@ def import_buildings(
     with opened(with_broker=False, name="buildings-import") as run:
         run.lake.replace("buildings", run.lake.frame("buildings", rows))
     print(f"{len(rows)} buildings imported from {file}")
-
-
-@models_app.command("use")
-def use_model(
-    folder: Annotated[Path, typer.Argument(help="Artifact: a folder with model.pt and model_config.json.")],
-) -> None:
-    """Forecast with this artifact from the next batch on."""
-    _run_job("models", ["use", str(folder)])
-
-
-@models_app.command("show")
-def show_model() -> None:
-    """The artifact that forecasts now."""
-    _run_job("models", ["show"])
 
 
 @app.command()

@@ -3,7 +3,7 @@
 Live issuing, catching up after an outage and backfilling are this one function over different spans of origins.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,10 +25,15 @@ LEVELS = ("p10", "p50", "p90")
 VALUES = ["energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy"]
 WEATHER = ["temperature_c", "humidity_pct"]
 METADATA = ["timezone", "country", "building_type", "closures"]
+MODEL = ["model_name", "model_version"]
 MADE = (
     "origin array<bigint>, issued_us array<bigint>, p10_kwh array<double>, p50_kwh array<double>, p90_kwh array<double>, "
-    "method array<string>, warnings array<array<string>>"
+    "method array<string>, warnings array<array<string>>, model_name string, model_version string"
 )
+
+ModelOf = Callable[
+    [str, str], Predictor | None
+]  # which model forecasts a building, by its id and its site ("" if unknown)
 
 
 @dataclass(frozen=True)
@@ -59,24 +64,22 @@ def wanted_forecasts(
     existing: DataFrame,
     buildings: DataFrame,
     weather: DataFrame,
-    predictor: Predictor | None,
+    model_of: ModelOf,
     clock: datetime,
     max_wait: timedelta,
     options: ForecastingSettings,
 ) -> DataFrame:
     """The rows of `forecasts` that `existing` lacks in `span`: an origin is issued once per purpose, and in a backfill once per
-    model version. `weather` has the accepted rows of received weather forecasts; `clock` is the newest knowledge."""
-    name, version = (predictor.name, predictor.version) if predictor else (NO_MODEL, NO_MODEL)
+    model version. `weather` has the accepted rows of received weather forecasts; `clock` is the newest knowledge. `model_of`
+    travels to the Python workers."""
     issued = existing.where(
         (F.col("purpose") == span.purpose) & F.col("origin").between(F.lit(span.first), F.lit(span.last))
     )
-    if not span.is_live:
-        issued = issued.where((F.col("model_name") == name) & (F.col("model_version") == version))
     requests = _requests(hourly, issued, buildings, weather, span, options)
-    maker = _Maker(predictor, span, options, _micros(clock), int(max_wait / timedelta(microseconds=1)))
+    maker = _Maker(model_of, span, options, _micros(clock), int(max_wait / timedelta(microseconds=1)))
     made_of = pandas_udf(maker.forecasts, MADE)  # type: ignore[call-overload]  # the stubs lack an iterator of frames
     made = requests.select("building_id", made_of(F.struct("*")).alias("made"))
-    return _rows(made, span.purpose, name, version, options.lead_hours)
+    return _rows(made, span.purpose, options.lead_hours)
 
 
 def messages(forecasts: DataFrame, contract: Contract) -> DataFrame:
@@ -95,7 +98,8 @@ def _requests(
     span: Span,
     options: ForecastingSettings,
 ) -> DataFrame:
-    """One row per building heard in or before the span: its hours as arrays, the origins it has, metadata and weather."""
+    """One row per building heard in or before the span: its hours as arrays, the origins it has and from which model, metadata
+    and weather."""
     back = timedelta(hours=max(options.context_hours, 24 * options.heard_within_days))
     is_near = (F.col("hour") >= F.lit(span.first - back)) & (F.col("hour") < F.lit(span.last))
     complete = F.when(F.coalesce(F.col("coverage"), F.lit(1.0)) >= 1, F.col("energy_usage_kwh"))
@@ -104,7 +108,8 @@ def _requests(
         complete.cast("double").alias(VALUES[0]), *(F.col(name).cast("double").alias(name) for name in VALUES[1:]),
     )  # fmt: skip
     history = hourly.where(is_near).groupBy("building_id").agg(F.sort_array(F.collect_list(row)).alias("history"))
-    done = issued.groupBy("building_id").agg(F.collect_set(_hours("origin")).alias("issued"))
+    each = F.struct(_hours("origin").alias("origin"), *MODEL)
+    done = issued.groupBy("building_id").agg(F.collect_set(each).alias("issued"))
     known = buildings.select("building_id", "site", *METADATA, F.lit(True).alias("is_known"))
     expected = _site_weather(weather, span, options)
     return (
@@ -112,7 +117,8 @@ def _requests(
         .join(F.broadcast(known), on="building_id", how="left")
         .join(F.broadcast(expected), on="site", how="left")
         .select(
-            "building_id", "issued", *METADATA, "is_known",
+            "building_id", "site", *METADATA, "is_known",
+            *(F.col(f"issued.{name}").alias(f"issued_{name}") for name in ["origin", *MODEL]),
             *(F.col(f"weather.{name}").alias(f"weather_{name}") for name in ["hour", "available_us", *WEATHER]),
             *(F.col(f"history.{name}").alias(name) for name in ["hour", "available_us", *VALUES]),
         )
@@ -129,7 +135,7 @@ def _site_weather(weather: DataFrame, span: Span, options: ForecastingSettings) 
     return weather.where(is_near).groupBy("site").agg(F.sort_array(F.collect_list(row)).alias("weather"))
 
 
-def _rows(made: DataFrame, purpose: str, name: str, version: str, lead_hours: int) -> DataFrame:
+def _rows(made: DataFrame, purpose: str, lead_hours: int) -> DataFrame:
     """One row per forecast out of one row per building.
 
     The forecasts are cut out of the building's arrays before the explode: after it, every forecast would carry all of
@@ -144,11 +150,12 @@ def _rows(made: DataFrame, purpose: str, name: str, version: str, lead_hours: in
             *(F.slice(F.col(f"made.{level}_kwh"), at * hours + 1, hours).alias(f"{level}_kwh") for level in LEVELS),
         )
 
-    each = made.select("building_id", F.explode(F.transform("made.origin", one)).alias("each")).select(
-        "building_id", "each.*"
+    forecasts = F.explode(F.transform("made.origin", one)).alias("each")
+    each = made.select("building_id", *(f"made.{name}" for name in MODEL), forecasts).select(
+        "building_id", *MODEL, "each.*"
     )
     origin = F.timestamp_seconds(F.col("origin_hour") * 3600)
-    identity = F.concat_ws("|", "building_id", F.unix_seconds(origin), F.lit(purpose), F.lit(name), F.lit(version))
+    identity = F.concat_ws("|", "building_id", F.unix_seconds(origin), F.lit(purpose), *MODEL)
     return each.select(
         F.substring(F.sha2(identity, 256), 1, 32).alias("forecast_id"),
         "building_id",
@@ -161,8 +168,7 @@ def _rows(made: DataFrame, purpose: str, name: str, version: str, lead_hours: in
         ).alias("target_hour"),
         *(f"{level}_kwh" for level in LEVELS),
         "method",
-        F.lit(name).alias("model_name"),
-        F.lit(version).alias("model_version"),
+        *MODEL,
         "warnings",
         F.current_timestamp().alias("created_at"),
     )
@@ -177,10 +183,19 @@ def _micros(time: datetime) -> int:
 
 
 @dataclass(frozen=True)
+class _Wanted:
+    """What is to be forecast for one building, by which model."""
+
+    model: Predictor | None
+    issues: list[Issue]
+    contexts: list[Context]
+
+
+@dataclass(frozen=True)
 class _Maker:
     """The inside of the UDF: plain and picklable, so that the Python workers get it whole."""
 
-    predictor: Predictor | None
+    model_of: ModelOf
     span: Span
     options: ForecastingSettings
     clock_us: int
@@ -193,25 +208,36 @@ class _Maker:
             )
 
     def _buildings(self, batch: pd.DataFrame) -> Iterator[dict[str, object]]:
-        """One dict per row of the batch, in order; the model sees as many forecasts at once as fit."""
-        waiting: list[list[tuple[Issue, Context]]] = []
+        """One dict per row of the batch, in order; a model sees as many forecasts at once as fit."""
+        waiting: list[_Wanted] = []
         for row in batch.itertuples(index=False):
-            waiting.append(self._contexts(row))
-            if sum(map(len, waiting)) >= FORECASTS_AT_ONCE:
+            waiting.append(self._wanted(row))
+            if sum(len(each.issues) for each in waiting) >= FORECASTS_AT_ONCE:
                 yield from self._made(waiting)
                 waiting = []
         yield from self._made(waiting)
 
-    def _contexts(self, row: object) -> list[tuple[Issue, Context]]:
-        history = _history(row, "", VALUES)
+    def _wanted(self, row: object) -> _Wanted:
+        building, site = _building(row), getattr(row, "site", None)
+        model = self.model_of(building.building_id, site if isinstance(site, str) else "")
+        history, weather = _history(row, "", VALUES), _history(row, "weather_", WEATHER)
         first, last = (int(np.datetime64(each, "h").astype(np.int64)) for each in (self.span.first, self.span.last))
-        origins = np.setdiff1d(np.arange(first, last + 1), _array(row, "issued", np.int64))
         wanted = issues(
-            history, origins, clock_us=self.clock_us, max_wait_us=self.max_wait_us,
+            history, np.setdiff1d(np.arange(first, last + 1), self._issued(row, model)),
+            clock_us=self.clock_us, max_wait_us=self.max_wait_us,
             heard_within_hours=24 * self.options.heard_within_days, hindsight=self.span.hindsight,
         )  # fmt: skip
-        building, weather = _building(row), _history(row, "weather_", WEATHER)
-        return [(issue, self._context(building, history, weather, issue)) for issue in wanted]
+        return _Wanted(model, wanted, [self._context(building, history, weather, issue) for issue in wanted])
+
+    def _issued(self, row: object, model: Predictor | None) -> Array:
+        """The origins that need no other forecast: of a live span all that have one, else those that this model made."""
+        origins = _array(row, "issued_origin", np.int64)
+        if self.span.is_live:
+            return origins
+        name, version = _identity(model)
+        names, versions = (_array(row, f"issued_{column}", object) for column in MODEL)
+        is_by_it: Array = (names == name) & (versions == version)
+        return np.asarray(origins[is_by_it])
 
     def _context(self, building: Building, history: History, weather: History, issue: Issue) -> Context:
         hours, leads = self.options.context_hours, self.options.lead_hours
@@ -224,27 +250,36 @@ class _Maker:
             is_late=not self.span.hindsight and issue.at_us >= (issue.origin + 1) * HOUR_US,
         )
 
-    def _made(self, waiting: list[list[tuple[Issue, Context]]]) -> Iterator[dict[str, object]]:
-        flat = [pair for building in waiting for pair in building]
-        results: list[Forecast] = []
-        for start in range(0, len(flat), FORECASTS_AT_ONCE):
-            results += forecast([context for _, context in flat[start : start + FORECASTS_AT_ONCE]], self.predictor)
-        done = 0
-        for building in waiting:
-            yield _record([issue for issue, _ in building], results[done : done + len(building)])
-            done += len(building)
+    def _made(self, waiting: list[_Wanted]) -> Iterator[dict[str, object]]:
+        models = {id(each.model): each.model for each in waiting}
+        made = {key: self._forecasts([w for w in waiting if w.model is model], model) for key, model in models.items()}
+        for each in waiting:
+            yield _record(each, [next(made[id(each.model)]) for _ in each.issues])
+
+    def _forecasts(self, waiting: list[_Wanted], model: Predictor | None) -> Iterator[Forecast]:
+        """The forecasts of one model, in order."""
+        contexts = [context for each in waiting for context in each.contexts]
+        for start in range(0, len(contexts), FORECASTS_AT_ONCE):
+            yield from forecast(contexts[start : start + FORECASTS_AT_ONCE], model)
 
 
-def _record(wanted: list[Issue], results: list[Forecast]) -> dict[str, object]:
+def _identity(model: Predictor | None) -> tuple[str, str]:
+    return (model.name, model.version) if model else (NO_MODEL, NO_MODEL)
+
+
+def _record(wanted: _Wanted, results: list[Forecast]) -> dict[str, object]:
+    name, version = _identity(wanted.model)
     levels = np.concatenate([r.quantiles_kwh for r in results]) if results else np.empty((0, 3))
     return {
-        "origin": np.array([issue.origin for issue in wanted], dtype=np.int64),
-        "issued_us": np.array([issue.at_us for issue in wanted], dtype=np.int64),
+        "origin": np.array([issue.origin for issue in wanted.issues], dtype=np.int64),
+        "issued_us": np.array([issue.at_us for issue in wanted.issues], dtype=np.int64),
         "p10_kwh": levels[:, 0].astype(float),
         "p50_kwh": levels[:, 1].astype(float),
         "p90_kwh": levels[:, 2].astype(float),
         "method": [r.method for r in results],
         "warnings": [list(r.warnings) for r in results],
+        "model_name": name,
+        "model_version": version,
     }
 
 

@@ -77,10 +77,14 @@ class ForecastingSettings(_Section):
 
 
 class ModelSettings(_Section):
-    """The artifact that forecasts: a folder with model.pt and model_config.json. Empty: the one that was set by
-    `wattcast models use`, else the one that comes with the package."""
+    """Which model forecasts. `artifact` is a folder with model.pt and model_config.json; empty: the one that was set by
+    `wattcast models use`, else the champions of the registry, else the one that comes with the package."""
 
     artifact: str = ""
+    tracking_uri: str = Field(default="", description="MLflow server or database; empty: <state>/mlflow/mlflow.db")
+    registered_name: str = Field(
+        default="wattcast", pattern=r"^[\w-]+$", description="of the model in MLflow's registry"
+    )
 
 
 class Settings(BaseSettings):
@@ -110,6 +114,10 @@ class Settings(BaseSettings):
     @property
     def checkpoints_uri(self) -> str:
         return self.checkpoints or str(self.state.resolve() / "checkpoints")
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.model.tracking_uri or f"sqlite:///{self.state.resolve() / 'mlflow' / 'mlflow.db'}"
 
     @classmethod
     def settings_customise_sources(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
-import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -166,8 +165,8 @@ def example(week: ExampleWeek, method: str) -> Picture:
         drawing.axes.fill_between(week.hours, low, high, color=_colour(0), alpha=0.25, linewidth=0, label="P10 to P90")
         drawing.axes.plot(week.hours, middle, color=_colour(0), linewidth=1.2, label="P50")
         drawing.axes.plot(week.hours, week.actual_kwh, color="black", linewidth=1, label="measured")
-        drawing.axes.xaxis.set_major_locator(mdates.DayLocator())  # type: ignore[no-untyped-call]
-        drawing.axes.xaxis.set_major_formatter(mdates.DateFormatter("%a\n%d %b"))  # type: ignore[no-untyped-call]
+        days = pd.DatetimeIndex(week.hours).normalize().unique()
+        drawing.axes.set_xticks(days.to_numpy(), labels=days.strftime("%a\n%d %b").tolist())
         drawing.axes.set_ylabel("kWh")
         _legend(drawing, 3)
         inside = (week.actual_kwh >= low) & (week.actual_kwh <= high)

@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,8 +50,16 @@ class Trained:
     metrics: dict[str, float]
 
 
-def train(buildings: Sequence[Building], options: TrainingOptions, *, show_progress: bool = True) -> Trained:
+def train(
+    buildings: Sequence[Building],
+    options: TrainingOptions,
+    *,
+    show_progress: bool = True,
+    on_check: Callable[[int, Mapping[str, float]], None] = lambda step, losses: None,
+) -> Trained:
     """A network trained on all buildings together; ValueError when there is too little data.
+
+    `on_check` hears of each check on later weeks: the step, and the losses in scaled units.
 
     The same seed, data and options give the same weights, unless the minutes end the run.
     """
@@ -80,7 +88,9 @@ def train(buildings: Sequence[Building], options: TrainingOptions, *, show_progr
             average = loss.item() if step == 1 else 0.98 * average + 0.02 * loss.item()
             is_over = step == options.steps or time.monotonic() - started > 60 * options.minutes
             if is_over or step % options.check_every_steps == 0:
-                best.take(network, _validation_loss(network, validation, options), step)
+                loss_later = _validation_loss(network, validation, options)
+                best.take(network, loss_later, step)
+                on_check(step, {"training_loss": average, "validation_loss": loss_later})
             progress.update(task, completed=step, loss=f"loss {average:.4f}, on later weeks {best.loss:.4f}")
             if is_over or best.checks_without_gain >= options.patience_checks:
                 break

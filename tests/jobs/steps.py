@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from kafka.admin import KafkaAdminClient
 
 from wattcast.broker import Broker
 from wattcast.job import Job, Run
+from wattcast_models.artifact import CONFIG, shipped_artifact
 
 
 def work(run: Run, *jobs: Job) -> None:
@@ -112,3 +114,11 @@ def wait_until(process: subprocess.Popen[str], happened: Callable[[], bool], *, 
 def numbers(folder: Path) -> set[int]:
     """The batches or versions that have a file in this folder of a checkpoint or a Delta log."""
     return {int(each.stem) for each in folder.glob("[0-9]*") if each.stem.isdigit()}
+
+
+def other_version(folder: Path, version: str) -> Path:
+    """The model that comes with the package as another version."""
+    shutil.copytree(shipped_artifact(), folder)
+    config = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps(config | {"version": version}))
+    return folder

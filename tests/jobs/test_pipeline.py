@@ -1,7 +1,6 @@
 """The whole pipeline through a real broker: one story that the tests look at, and the application as a process."""
 
 import json
-import shutil
 import signal
 import uuid
 from collections import Counter
@@ -17,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
-from tests.jobs.steps import at, command, numbers, put_buildings, reading, recreate, send, wait_until
+from tests.jobs.steps import at, command, numbers, other_version, put_buildings, reading, recreate, send, wait_until
 
 from aggregate import AGGREGATE
 from forecast import FORECAST
@@ -33,8 +32,8 @@ from wattcast.local.replay.faults import Faults
 from wattcast.local.replay.recordings import recording
 from wattcast.local.replay.replay import newest_values, replay
 from wattcast.settings import settings
-from wattcast_models.artifact import CONFIG, shipped_artifact
-from wattcast_models.registry import use
+from wattcast_models.artifact import CONFIG
+from wattcast_models.champions import use
 
 BUILDINGS = ("busy", "calm", "flat", "silent")
 FIRST, DAYS = datetime(2026, 3, 1), 12
@@ -214,18 +213,10 @@ def test_a_flat_meter_is_flagged_and_no_model_reads_it(story: Story) -> None:
         assert ("flat_meter" in row.warnings) == (not (is_believed & is_recent).any()), row.origin
 
 
-def other_version(folder: Path) -> Path:
-    """The model that comes with the package as another version."""
-    shutil.copytree(shipped_artifact(), folder)
-    config = json.loads((folder / CONFIG).read_text())
-    (folder / CONFIG).write_text(json.dumps(config | {"version": "7.0.0"}))
-    return folder
-
-
 def test_a_new_model_is_taken_up_between_two_batches_and_a_broken_one_steps_down(story: Story, tmp_path: Path) -> None:
     before = story.forecasts()
     newest = before.origin.max()
-    folder = other_version(tmp_path / "other")
+    folder = other_version(tmp_path / "other", "7.0.0")
     use(folder, models=story.run.settings.state / "models")
     story.hour_passes(newest)
     (folder / CONFIG).write_text("{}")

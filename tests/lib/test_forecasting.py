@@ -77,14 +77,18 @@ def weather(lead: int, temperature_c: float, *, arrived: datetime, issued: datet
 
 def made(
     spark: SparkSession, hours: list[dict[str, Any]], span: Span = LIVE_SPAN, *, predictor: Predictor | None = None,
-    forecast_weather: list[dict[str, Any]] | None = None, existing: DataFrame | None = None, clock: datetime = CLOCK,
+    own: Mapping[str, Predictor] | None = None, forecast_weather: list[dict[str, Any]] | None = None,
+    existing: DataFrame | None = None, clock: datetime = CLOCK,
 ) -> DataFrame:  # fmt: skip
+    """`own` has predictors of buildings or sites, which come before the `predictor` of all."""
     known = [{"building_id": "b1", "site": "s1", "timezone": "Europe/London"}]
+    overall, predictors = predictor or echo(), own or {}
     return wanted_forecasts(
         frame(spark, "hourly_usage", hours), span,
         existing=frame(spark, "forecasts", []) if existing is None else existing,
         buildings=frame(spark, "buildings", known), weather=frame(spark, "received_weather_forecasts", forecast_weather or []),
-        predictor=predictor or echo(), clock=clock, max_wait=3 * HOUR, options=OPTIONS,
+        model_of=lambda building_id, site: predictors.get(building_id, predictors.get(site, overall)),
+        clock=clock, max_wait=3 * HOUR, options=OPTIONS,
     )  # fmt: skip
 
 
@@ -143,6 +147,22 @@ def test_what_exists_is_not_made_again_live_once_ever_in_a_backfill_once_per_mod
     assert rows(made(spark, history("b1"), BACKFILL, existing=first.union(backfilled))) == []
     again = rows(made(spark, history("b1"), BACKFILL, existing=backfilled, predictor=echo("2")))
     assert [(row.purpose, row.model_version) for row in again] == [("backfill-1", "2")]
+
+
+def test_each_building_is_forecast_by_its_own_champion_else_that_of_its_site_else_that_of_all(
+    spark: SparkSession,
+) -> None:
+    hours = history("b1") + history("b2") + history("b3")
+    found = rows(made(spark, hours, BACKFILL, own={"s1": echo("site"), "b3": echo("own", fails=True)}).persist())
+    assert [(row.building_id, row.model_version, row.method) for row in found] == [
+        ("b1", "site", "model"),
+        ("b2", "1", "model"),
+        ("b3", "own", "weekly_profile"),
+    ]
+    assert len({row.forecast_id for row in found}) == 3
+    existing = frame(spark, "forecasts", [row.asDict() for row in found])
+    again = rows(made(spark, hours, BACKFILL, own={"b2": echo("own")}, existing=existing))
+    assert [(row.building_id, row.model_version) for row in again] == [("b1", "1"), ("b2", "own"), ("b3", "1")]
 
 
 def test_a_model_that_raises_stops_no_building(spark: SparkSession) -> None:

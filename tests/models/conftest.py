@@ -1,6 +1,9 @@
 """Small raw inputs and a small trained artifact for the tests of the models."""
 
-from collections.abc import Callable
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,9 @@ from numpy.typing import NDArray
 
 from wattcast_models import artifact
 from wattcast_models.columns import feature_names
+from wattcast_models.mlflow_store import asked
 from wattcast_models.networks import QUANTILES, Forecaster, Kind
+from wattcast_models.registry import Registry
 
 Arrays = dict[str, NDArray[Any]]
 INPUTS = ["energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy", "calendar", "day_of_year"]
@@ -66,3 +71,43 @@ def write_artifact(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of an MLflow store that has its tables and nothing in them, made once: that takes seconds."""
+    file = tmp_path_factory.mktemp("store") / "mlflow.db"
+    asked(f"sqlite:///{file}", lambda client: client.search_experiments())
+    return file
+
+
+@pytest.fixture
+def registry(empty_store: Path, tmp_path: Path) -> Registry:
+    """A registry of this test alone."""
+    (tmp_path / "mlflow").mkdir()
+    shutil.copy(empty_store, tmp_path / "mlflow" / "mlflow.db")
+    return Registry(f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.db'}")
+
+
+class _Rubbish(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>hello</html>")
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def rubbish_server() -> Iterator[str]:
+    """The address of a server that answers everything with a page."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Rubbish)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()

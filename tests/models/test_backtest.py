@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from wattcast.settings import Settings
 from wattcast_models.artifact import read, shipped_artifact
 from wattcast_models.backtest import (
     ORIGINS_AT_ONCE,
@@ -25,10 +26,13 @@ from wattcast_models.backtest import (
 )
 from wattcast_models.baselines import Method, baseline
 from wattcast_models.features import Inputs
+from wattcast_models.mlflow_store import asked
 from wattcast_models.predictor import Predictor
 from wattcast_models.readings import Building, read_buildings
+from wattcast_models.registry import Registry
 from wattcast_models.rolling import Rolling, scoring_origins
 from wattcast_models.synthetic import synthetic_buildings
+from wattcast_models.tracking import EXPERIMENT
 
 PROJECT = Path(__file__).parents[2]
 
@@ -242,7 +246,10 @@ def test_the_shipped_model_is_sane_at_places_and_uses_it_has_never_seen() -> Non
     assert 70 < figures["coverage_pct"] < 92
 
 
-def test_train_then_backtest_as_plain_files(run: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+def test_train_then_backtest_as_plain_files(
+    run: Callable[..., tuple[int, str]], registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Settings, "tracking_uri", registry.uri)
     data, out, figures = tmp_path / "readings.parquet", tmp_path / "model", tmp_path / "figures.json"
     frame(synthetic_buildings(4, days=80)).to_parquet(data)
     frame(synthetic_buildings(1, days=1)).to_csv(tmp_path / "first.csv", index=False)
@@ -251,6 +258,12 @@ def test_train_then_backtest_as_plain_files(run: Callable[..., tuple[int, str]],
     assert status == 0, said
     config, _ = read(out)
     assert config["training_building_ids"] == ["synthetic_1", "synthetic_2", "synthetic_3"]
+    (tracked,) = asked(
+        registry.uri, lambda client: client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    )
+    assert tracked.data.params["batch_windows"] == "32"
+    assert tracked.data.metrics["validation_loss"] == pytest.approx(config["metrics"]["validation_loss"], abs=1e-4)
+    assert (tracked.info.run_name, tracked.info.status) == ("wattcast-mlp", "FINISHED")
     status, said = run("backtest", "--data", data, "--model", out, "--json", figures)
     assert status == 0, said
     buildings = json.loads(figures.read_text())["buildings"]
