@@ -11,13 +11,17 @@ import numpy as np
 import torch
 import typer
 
-from wattcast.settings import settings
+from wattcast.settings import project_folder, settings
 from wattcast_models import artifact
-from wattcast_models.networks import KINDS, QUANTILES
+from wattcast_models.networks import KINDS
+from wattcast_models.options import TrainingOptions, parsed, read_options
 from wattcast_models.readings import Building, building_ids, read_buildings
+from wattcast_models.rolling import before_share
 from wattcast_models.synthetic import synthetic_buildings
 from wattcast_models.tracking import tracked
-from wattcast_models.training import Trained, TrainingOptions, train
+from wattcast_models.training import Trained, train
+
+CHECKPOINT = "checkpoint.pt"  # in the folder of the artifact while it is made
 
 
 def main(
@@ -26,44 +30,67 @@ def main(
     ],
     buildings_file: Annotated[Path | None, typer.Option(help="CSV: building_id, timezone, country, closures.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the artifact.")] = Path("models/trained"),
-    network: Annotated[str, typer.Option(help=f"{' or '.join(KINDS)}.")] = "mlp",
+    options: Annotated[Path | None, typer.Option(help="YAML of training options; default: conf/training.yaml.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE over the options; repeatable.")] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(help=f"{', '.join(KINDS)}; repeated: the mean of their forecasts.")
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the model; default: wattcast-NETWORK.")] = "",
     model_version: Annotated[str, typer.Option(help="Version; default: from the weights.")] = "",
     exclude_buildings_of: Annotated[Path | None, typer.Option(help="Leave out the buildings in this file.")] = None,
-    minutes: Annotated[float, typer.Option(min=0.01, help="Stop after this long at the latest.")] = 10.0,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps at most.")] = TrainingOptions.steps,
-    batch_windows: Annotated[int, typer.Option(min=1, help="Windows per step.")] = TrainingOptions.batch_windows,
+    hold_out_share: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Leave out this last share of each building's time: to test on.")
+    ] = 0.0,
+    minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after this long at the latest.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps at most.")] = None,
     synthetic: Annotated[
         int, typer.Option(min=0, help="Synthetic buildings of other places and uses beside them.")
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Same seed, data and steps: same weights.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, data and steps: same weights.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda for a GPU.")] = "cpu",
     attribution: Annotated[str, typer.Option(help="What the licence of the data asks to be said.")] = "",
 ) -> None:
     """Train one network for all buildings of a file and write model.pt and model_config.json."""
     try:
-        if network not in KINDS:
-            raise ValueError(f"--network must be {' or '.join(KINDS)}, not {network}.")
+        changed = {"members": network, "minutes": minutes, "steps": steps, "seed": seed}
+        changes = {key: value for key, value in changed.items() if value is not None} | parsed(set_ or [])
+        chosen = read_options(options or project_folder("conf") / "training.yaml", changes)
         torch.set_num_threads(1)
+        if device != "cpu" and not torch.cuda.is_available():
+            raise ValueError(f"This machine has no device {device} that torch can use.")
         excluded = building_ids(exclude_buildings_of) if exclude_buildings_of else set()
         buildings = [
-            building for building in read_buildings(data, buildings_file) if building.building_id not in excluded
+            before_share(building, hold_out_share)
+            for building in read_buildings(data, buildings_file)
+            if building.building_id not in excluded
         ]
         if not buildings:
             raise ValueError("No building is left to train on.")
-        options = TrainingOptions(network=network, minutes=minutes, steps=steps, batch_windows=batch_windows, seed=seed)
-        about_data, name = describe_data(data, buildings), name or f"wattcast-{network}"
-        params = asdict(options) | about_data["data"] | {"synthetic_buildings": synthetic}
+        about_data, name = describe_data(data, buildings), name or f"wattcast-{'-'.join(chosen.members)}"
+        params = asdict(chosen) | about_data["data"] | {"synthetic_buildings": synthetic}
         with tracked(name, params, tracking_uri=settings().tracking_uri) as run:
-            trained = train(buildings + synthetic_buildings(synthetic, seed=seed), options, on_check=run.metrics)
-            made = describe(trained, options, about_data)
+            trained = train(
+                buildings + synthetic_buildings(synthetic, seed=chosen.seed),
+                chosen,
+                checkpoint=out / CHECKPOINT,
+                device=device,
+                on_check=run.metrics,
+            )
+            made = describe(trained, chosen, about_data)
             about = {"name": name, "version": model_version or made["version"]}
-            more = {"synthetic_buildings": synthetic, "attribution": attribution}
+            more = {
+                "synthetic_buildings": synthetic,
+                "excluded_building_ids": sorted(excluded),
+                "held_out_share": hold_out_share,
+                "attribution": attribution,
+            }
             config = artifact.save(out, trained.network, made | about | more)
             run.artifact(out)
     except (ValueError, OSError) as error:
         typer.echo(f"wattcast train: {error}", err=True)
         raise typer.Exit(2) from error
-    typer.echo(f"{config['name']} {config['version']} is in {out}: {config['metrics']}")
+    figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in config["metrics"].items())
+    typer.echo(f"{config['name']} {config['version']} is in {out}: {figures}.")
 
 
 def describe(trained: Trained, options: TrainingOptions, data: dict[str, object]) -> dict[str, object]:
@@ -72,11 +99,12 @@ def describe(trained: Trained, options: TrainingOptions, data: dict[str, object]
     return {
         "name": "",
         "version": weights[:12],
-        "network": {"kind": options.network, "hidden": options.hidden, "summary": options.summary},
+        "network": options.network,
         "inputs": trained.inputs,
-        "quantiles": list(QUANTILES),
+        "quantiles": list(options.quantiles),
         "context_hours": options.context_hours,
         "lead_hours": options.lead_hours,
+        "calibration": trained.calibration,
         "seed": options.seed,
         "training": asdict(options),
         "metrics": trained.metrics,

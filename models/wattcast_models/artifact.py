@@ -4,18 +4,20 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError  # torch lets it through; nothing here unpickles
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from wattcast_models.columns import FEATURES_OF, feature_names
-from wattcast_models.networks import KINDS, QUANTILES, Forecaster
+from wattcast_models.calibration import is_calibration
+from wattcast_models.columns import HOUR_COLUMNS, feature_names, hour_names, window_names
+from wattcast_models.networks import ENSEMBLE, KINDS, QUANTILES, build
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+LARGEST_LAYER = 4096  # units: a config from elsewhere must not exhaust memory
 WEIGHTS, CONFIG = "model.pt", "model_config.json"
 UNREADABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, EOFError, OSError, UnpicklingError)
 KEYS: dict[str, type | tuple[type, ...]] = {
@@ -40,7 +42,7 @@ def shipped_artifact() -> Path:
     return Path(__file__).resolve().parent / "shipped"
 
 
-def save(folder: Path, network: Forecaster, config: Mapping[str, Any]) -> dict[str, Any]:
+def save(folder: Path, network: nn.Module, config: Mapping[str, Any]) -> dict[str, Any]:
     """Writes the artifact and returns its whole config: `config` with the format and the sha256 of the weights.
 
     The config comes last, so a folder with one is whole; the same weights give the same bytes.
@@ -79,28 +81,50 @@ def check_config(config: Any) -> None:
         raise ArtifactError(f"The artifact has format_version {found}; this version reads {FORMAT_VERSION}.")
     if wrong := [key for key, kind in KEYS.items() if not isinstance(config.get(key), kind)]:
         raise ArtifactError(f"The artifact's config lacks or has of a wrong type: {', '.join(wrong)}.")
-    if unknown := [name for name in config["inputs"] if name not in FEATURES_OF]:
+    if unknown := [name for name in config["inputs"] if name not in HOUR_COLUMNS]:
         raise ArtifactError(f"The artifact has inputs that this version does not know: {', '.join(map(str, unknown))}.")
     if config["features"] != feature_names(config["inputs"]):
         raise ArtifactError("The artifact was trained on other features than this version makes: train it again.")
-    network = config["network"]
-    if network.get("kind") not in KINDS or not all(
-        isinstance(network.get(size), int) for size in ("hidden", "summary")
-    ):
-        raise ArtifactError(f"The artifact's network is unknown: {network}.")
-    if config["quantiles"] != list(QUANTILES):
-        raise ArtifactError(
-            f"The artifact has quantiles {config['quantiles']}; this version forecasts {list(QUANTILES)}."
-        )
-    if not (168 <= config["context_hours"] <= 24 * 366 and 1 <= config["lead_hours"] <= 168):
-        raise ArtifactError("The artifact's context_hours must be 168 to 8784 and its lead_hours 1 to 168.")
+    if not _is_network(config["network"]):
+        raise ArtifactError(f"The artifact's network is unknown: {config['network']}.")
+    quantiles, leads = config["quantiles"], config["lead_hours"]
+    if not _are_quantiles(quantiles):
+        raise ArtifactError(f"The artifact has quantiles {quantiles}; they must ascend and have {list(QUANTILES)}.")
+    if config["context_hours"] % 24 or not (168 <= config["context_hours"] <= 24 * 366 and 1 <= leads <= 168):
+        raise ArtifactError("The artifact's context must be whole days, 168 to 8784 hours, its lead_hours 1 to 168.")
+    if "calibration" in config and not is_calibration(config["calibration"], quantiles, lead_hours=leads):
+        raise ArtifactError("The artifact's calibration must have a sane factor per quantile and lead hour.")
 
 
-def build_network(config: Mapping[str, Any], weights: bytes) -> Forecaster:
+def _are_quantiles(levels: list[Any]) -> bool:
+    are_levels = all(isinstance(level, float) and 0 < level < 1 for level in levels)
+    return are_levels and sorted(set(levels)) == levels and set(QUANTILES) <= set(levels)
+
+
+def _is_network(network: Any) -> bool:
+    """Whether this is a network that `networks.build` knows: one, or an ensemble of some."""
+    if not isinstance(network, dict):
+        return False
+    if network.get("kind") == ENSEMBLE:
+        members = network.get("members")
+        return isinstance(members, list) and bool(members) and all(map(_is_single, members))
+    return _is_single(network)
+
+
+def _is_single(network: Any) -> bool:
+    if not isinstance(network, dict) or network.get("kind") not in KINDS:
+        return False
+    sizes = (network.get("hidden"), network.get("summary"))
+    if not all(isinstance(size, int) and 0 < size <= LARGEST_LAYER for size in sizes):
+        return False
+    return isinstance(network.get("dropout"), float) and 0 <= network["dropout"] < 1
+
+
+def build_network(config: Mapping[str, Any], weights: bytes) -> nn.Module:
     """The network with these weights, ready to forecast; ArtifactError when they do not fit or are not finite."""
-    sizes = config["network"]
+    inputs = config["inputs"]
     try:
-        network = Forecaster(sizes["kind"], len(feature_names(config["inputs"])), sizes["hidden"], sizes["summary"])
+        network = untrained(config["network"], inputs, config["quantiles"])
         state: dict[str, Tensor] = torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True)
         network.load_state_dict(state)
     except UNREADABLE as error:
@@ -110,7 +134,12 @@ def build_network(config: Mapping[str, Any], weights: bytes) -> Forecaster:
     return network.eval().requires_grad_(False)
 
 
-def weights_bytes(network: Forecaster) -> bytes:
+def untrained(network: Mapping[str, Any], inputs: Sequence[str], quantiles: Sequence[float]) -> nn.Module:
+    """A network of this config that reads the columns of these inputs, with random weights."""
+    return build(network, hours=len(hour_names(inputs)), window=len(window_names(inputs)), quantiles=quantiles)
+
+
+def weights_bytes(network: nn.Module) -> bytes:
     """The weights as torch saves them."""
     buffer = io.BytesIO()
     torch.save({name: weight.detach().cpu().contiguous() for name, weight in network.state_dict().items()}, buffer)

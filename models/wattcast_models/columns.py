@@ -1,235 +1,227 @@
-"""The columns that a network reads of a target hour: their names, and how each is made of the past and the calendar.
+"""The columns that a network reads, by name: what is known of each target hour, and of the whole window.
 
-Columns are (n, leads), (n, 1) or (1, leads) arrays, finite, 0 where missing; `lags` is `features.lag_index`.
+A column of an hour is (n, 24), one of the window (n, 1); all finite, 0 where missing. `inputs` of an artifact say which
+are made, so a model that was trained without weather reads none.
 """
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from wattcast_models import calendar as local
 
-Floats = NDArray[np.float32]
-Columns = dict[str, NDArray[Any]]
+Columns = dict[str, Tensor]
 
 LARGEST = 30.0  # scaled values beyond it are spikes: as an input they say no more than this
 
 DAY_LAGS, WEEK_LAGS = range(1, 8), range(1, 5)
 LAGS = tuple([f"day_{lag}" for lag in DAY_LAGS] + [f"week_{lag}" for lag in WEEK_LAGS])
-PROFILES = ("hour_of_week", "same_kind_of_day", "same_kind_of_day_lately")
+PROFILES = ("kind", "kind_14d", "kind_fading_3d", "kind_fading_10d", "weekday_28d", "weekday", "last_7d")
 CANDIDATES = LAGS + PROFILES
+LEVEL_HOURS = ((0, 1), (1, 3), (0, 3), (3, 12), (0, 24), (24, 48), (0, 168), (168, 336), (336, 672))
+LEVELS = tuple(f"level_{newest}_{oldest}h" for newest, oldest in LEVEL_HOURS)
 
-CALENDAR_FEATURES = [
-    "hour_sin",
-    "hour_cos",
-    "hour_sin_2",
-    "hour_cos_2",
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-    "weekend",
-    "holiday",
-    "day_off",
-    "off_before",
-    "off_after",
-    "lead",
-    "first_day",
-]
-SEASON_FEATURES = ["season_sin", "season_cos"]
-ENERGY_FEATURES = [
-    *CANDIDATES,
-    *(f"{name}_missing" for name in CANDIDATES),
-    *(f"{lag}_same_kind" for lag in LAGS),
-    "profile_hour_before",
-    "profile_hour_after",
-    "level_3h",
-    "level_24h",
-    "change_3h",
-    "change_24h",
-    "change_week",
-    "history",
-]
-TEMPERATURE_FEATURES = [
-    "temperature_24h",
-    "temperature_24h_missing",
-    "temperature_day_1",
-    "temperature_week_1",
-    "temperature_change",
-    "future_temperature",
-    "future_temperature_missing",
-    "future_temperature_change",
-]
-HUMIDITY_FEATURES = ["humidity_24h", "humidity_24h_missing", "future_humidity", "future_humidity_missing"]
-OCCUPANCY_FEATURES = ["occupancy_24h", "occupancy_day_1", "occupancy_week_1", "occupancy_missing"]
-FEATURES_OF = {
-    "energy_usage_kwh": ENERGY_FEATURES,
-    "calendar": CALENDAR_FEATURES,
-    "day_of_year": SEASON_FEATURES,
-    "temperature_c": TEMPERATURE_FEATURES,
-    "humidity_pct": HUMIDITY_FEATURES,
-    "occupancy": OCCUPANCY_FEATURES,
+HOUR_COLUMNS = {
+    "energy_usage_kwh": (
+        *CANDIDATES,
+        *(f"{name}_missing" for name in CANDIDATES),
+        *(f"{name}_same_kind" for name in LAGS),
+        "kind_spread",
+        "kind_spread_lately",
+    ),
+    "calendar": (
+        "hour_sin", "hour_cos", "hour_sin_2", "hour_cos_2",
+        "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
+        "weekend", "holiday", "day_off", "off_before", "off_after", "hour_ahead", "days_ahead",
+    ),
+    "day_of_year": ("season_sin", "season_cos"),
+    "temperature_c": (
+        "temperature_day_1", "future_temperature", "future_temperature_missing", "future_temperature_change",
+    ),
+    "humidity_pct": ("future_humidity", "future_humidity_missing"),
+    "occupancy": ("occupancy_day_1", "occupancy_week_1", "occupancy_kind"),
+}  # fmt: skip
+WINDOW_COLUMNS = {
+    "energy_usage_kwh": (*LEVELS, "history"),
+    "calendar": (),
+    "day_of_year": (),
+    "temperature_c": ("temperature_24h", "temperature_168h", "temperature_mean", "temperature_missing"),
+    "humidity_pct": ("humidity_24h", "humidity_missing"),
+    "occupancy": ("occupancy_24h", "occupancy_168h", "occupancy_missing"),
 }
 
 
 def feature_names(inputs: Sequence[str]) -> list[str]:
-    """The columns of these inputs in the order in which the networks read them."""
-    return [name for used in inputs for name in FEATURES_OF[used]]
+    """The columns of the hour, then those of the window, of these inputs in the order in which networks read them."""
+    return hour_names(inputs) + window_names(inputs)
 
 
-def calendar_columns(target: NDArray[np.int16], leads: NDArray[np.int64]) -> Columns:
+def hour_names(inputs: Sequence[str]) -> list[str]:
+    return [name for used in inputs for name in HOUR_COLUMNS[used]]
+
+
+def window_names(inputs: Sequence[str]) -> list[str]:
+    return [name for used in inputs for name in WINDOW_COLUMNS[used]]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The past by day and by hour of the target day, on the local clock; the last day is the one before the origin."""
+
+    energy: Tensor  # (n, days, 24), scaled, 0 where missing
+    present: Tensor  # (n, days, 24), 0 or 1
+    day_off: Tensor  # (n, days, 24), 0 or 1
+    weekday: Tensor  # (n, days, 24), 0 to 6
+    target: Tensor  # (n, 24, calendar.COLUMNS)
+    days_ahead: int  # of the target day, 0 for the one that begins at the origin
+
+    def to(self, device: str) -> "Grid":
+        """This grid on a device of torch."""
+        return Grid(
+            self.energy.to(device),
+            self.present.to(device),
+            self.day_off.to(device),
+            self.weekday.to(device),
+            self.target.to(device),
+            self.days_ahead,
+        )
+
+    @property
+    def days(self) -> int:
+        return self.energy.shape[1]
+
+    @property
+    def same_kind(self) -> Tensor:
+        """Where a past hour was measured on a day off as the target's, or on a working day as the target's."""
+        return self.present * (self.day_off == self.target[:, None, :, local.DAY_OFF])
+
+    def row_of(self, lag: str) -> int:
+        """The row of "day_2" or "week_1"; weeks count from the target day, days from the origin."""
+        unit, number = lag.split("_")
+        return self.days - int(number) if unit == "day" else self.days - 7 * int(number) + self.days_ahead
+
+
+def calendar_columns(grid: Grid) -> Columns:
     """What the clock and the calendar say of each target hour, and how far ahead it is."""
-    hour = 2 * np.pi * target[..., local.HOUR] / np.float32(24)
-    season = 2 * np.pi * target[..., local.DAY_OF_YEAR] / np.float32(365.25)
-    weekday = target[..., local.WEEKDAY]
-    waves = [np.sin(hour), np.cos(hour), np.sin(2 * hour), np.cos(2 * hour)]
-    flags = [target[..., column] for column in (local.WEEKEND, local.HOLIDAY, local.DAY_OFF, local.OFF_BEFORE)]
-    weekdays = [weekday == day for day in range(7)]
-    rest = [target[..., local.OFF_AFTER], leads[None, :] / 168, leads[None, :] < 24]
-    columns = dict(zip(CALENDAR_FEATURES, waves + weekdays + flags + rest, strict=True))
-    return columns | {"season_sin": np.sin(season), "season_cos": np.cos(season)}
+    target = grid.target.float()
+    hour = 2 * math.pi * target[..., local.HOUR] / 24
+    season = 2 * math.pi * target[..., local.DAY_OF_YEAR] / 365.25
+    waves = [hour.sin(), hour.cos(), (2 * hour).sin(), (2 * hour).cos()]
+    weekdays = [(grid.target[..., local.WEEKDAY] == day).float() for day in range(7)]
+    flags = (local.WEEKEND, local.HOLIDAY, local.DAY_OFF, local.OFF_BEFORE, local.OFF_AFTER)
+    ahead = [(torch.arange(24) / 24).expand(hour.shape), torch.full_like(hour, grid.days_ahead / 6)]
+    columns = [*waves, *weekdays, *(target[..., flag] for flag in flags), *ahead]
+    named = dict(zip(HOUR_COLUMNS["calendar"], columns, strict=True))
+    return named | {"season_sin": season.sin(), "season_cos": season.cos()}
 
 
-def energy_columns(
-    energy: Floats,
-    present: NDArray[np.bool_],
-    past: NDArray[np.int16],
-    target: NDArray[np.int16],
-    lags: NDArray[np.int64],
-) -> Columns:
-    """The past hours worth repeating, if they are there and were the same kind of day, and the level of the load."""
+def energy_columns(grid: Grid) -> Columns:
+    """The past hours worth repeating, whether they are there and of the same kind of day, and how much they differ."""
+    same_kind, days = grid.same_kind, grid.days
     columns: Columns = {}
-    row = np.arange(len(energy))[:, None, None]
-    found = present[row, lags] & (lags >= 0)  # (n, leads, lags)
-    value = np.where(found, energy[row, lags], np.float32(0))
-    same_kind = past[row, lags, local.DAY_OFF] == target[..., None, local.DAY_OFF]
-    for number, name in enumerate(LAGS):
-        columns[name], columns[f"{name}_missing"] = value[..., number], ~found[..., number]
-        columns[f"{name}_same_kind"] = same_kind[..., number] & found[..., number]
-    columns |= _profile_columns(energy, present, past, target)
-    return columns | _level_columns(energy, present)
-
-
-def _profile_columns(
-    energy: Floats, present: NDArray[np.bool_], past: NDArray[np.int16], target: NDArray[np.int16]
-) -> Columns:
-    """Means over the context at the target's hour: of its weekday, of its kind of day (off or not), of that lately."""
-    hours = energy.shape[1]
-    lately = present * np.exp(np.arange(-hours, 0) / 72).astype(np.float32)  # weights fall to 1/e in three days
-    (past_week, past_kind), (week, kind) = _profile_keys(past), _profile_keys(target)
-    columns: Columns = {}
-    profiles = zip(
-        PROFILES, (past_week, past_kind, past_kind), (week, kind, kind), (present, present, lately), strict=True
+    for name in LAGS:
+        row = grid.row_of(name)
+        inside = 0 <= row < days
+        columns[name] = grid.energy[:, row] if inside else torch.zeros_like(grid.energy[:, 0])
+        columns[f"{name}_missing"] = 1 - grid.present[:, row] if inside else torch.ones_like(grid.energy[:, 0])
+        columns[f"{name}_same_kind"] = same_kind[:, row] if inside else torch.zeros_like(grid.energy[:, 0])
+    ago = torch.arange(days, 0, -1.0)[None, :, None]  # days before the origin
+    same_weekday = same_kind * (grid.weekday == grid.target[:, None, :, local.WEEKDAY])
+    weights = (
+        same_kind,
+        same_kind * (ago <= 14),
+        same_kind * torch.exp(-ago / 3),
+        same_kind * torch.exp(-ago / 10),
+        same_weekday * (ago <= 28),
+        same_weekday,
+        grid.present * (ago <= 7),
     )
-    for name, past_key, key, weight in profiles:
-        mean, weight_seen = _means(energy, weight, past_key)  # (n, keys)
-        columns[name] = np.take_along_axis(mean, key, axis=1)
-        columns[f"{name}_missing"] = np.take_along_axis(weight_seen, key, axis=1) <= 0
-    for name, step in (("profile_hour_before", -1), ("profile_hour_after", 1)):
-        neighbour = kind // 24 * 24 + (kind + step) % 24
-        columns[name] = np.take_along_axis(mean, neighbour, axis=1)
+    for name, weight in zip(PROFILES, weights, strict=True):
+        columns[name], columns[f"{name}_missing"] = mean(grid.energy, weight, dim=1)
+    away = (grid.energy - columns["kind"][:, None]) ** 2
+    columns["kind_spread"] = mean(away, same_kind, dim=1)[0].sqrt()
+    columns["kind_spread_lately"] = mean(away, same_kind * torch.exp(-ago / 14), dim=1)[0].sqrt()
     return columns
 
 
-def _profile_keys(calendar: NDArray[np.int16]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The hour of the week, 0 to 167, and the hour of the kind of day, 0 to 47."""
-    hour, weekday, day_off = (
-        calendar[..., column].astype(np.int64) for column in (local.HOUR, local.WEEKDAY, local.DAY_OFF)
-    )
-    return weekday * 24 + hour, day_off * 24 + hour
+def level_columns(grid: Grid) -> Columns:
+    """How far the load of the last hours, days and weeks lies above its usual course, and how much is known."""
+    fading = grid.present * torch.exp(-torch.arange(grid.days, 0, -1.0) / 10)[None, :, None]
+    usual_on = mean(grid.energy, fading * (1 - grid.day_off), dim=1)[0]  # (n, 24)
+    usual_off = mean(grid.energy, fading * grid.day_off, dim=1)[0]
+    usual = torch.where(grid.day_off > 0, usual_off[:, None], usual_on[:, None])
+    above, present = ((grid.energy - usual) * grid.present).flatten(1), grid.present.flatten(1)  # (n, hours)
+    hours = above.shape[1]
+    columns: Columns = {}
+    for name, (newest, oldest) in zip(LEVELS, LEVEL_HOURS, strict=True):
+        part = slice(max(hours - oldest, 0), hours - newest)
+        columns[name] = mean(above[:, part], present[:, part], dim=1)[0][:, None]
+    return columns | {"history": present.mean(dim=1, keepdim=True)}
 
 
-def _means(energy: Floats, weight: NDArray[Any], key: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Weighted means of each row's energy by key, (n, 168), and the weights behind them; 0 where there is nothing."""
-    flat = (np.arange(len(key))[:, None] * 168 + key).ravel()
-    size = len(key) * 168
-    total = np.bincount(flat, weights=(energy * weight).ravel(), minlength=size)
-    seen = np.bincount(flat, weights=weight.ravel().astype(np.float64), minlength=size)
-    mean = np.divide(total, seen, out=np.zeros_like(total), where=seen > 0)
-    return mean.reshape(-1, 168).astype(np.float32), seen.reshape(-1, 168).astype(np.float32)
+def temperature_columns(past: Tensor, future: Tensor, grid: Grid) -> Columns:
+    """Temperature of the last day and weeks and, when forecast, of the target hour: how it differs from usual.
 
-
-def _level_columns(energy: Floats, present: NDArray[np.bool_]) -> Columns:
-    """How high the last hours, day and week are, and against the same hours a week earlier; each (n, 1)."""
-
-    def level(hours: int, ago: int = 0) -> Floats:
-        end = energy.shape[1] - ago
-        return _mean(energy[:, max(end - hours, 0) : end], present[:, max(end - hours, 0) : end])
-
+    `past` is (n, days, 24) and `future` (n, 24) deg C, NaN where missing.
+    """
+    value, seen = standard(past, 10, 10)
+    ahead, known = standard(future, 10, 10)
+    usual, unusual = mean(value, seen * grid.same_kind, dim=1)  # (n, 24): on the days that the profile is made of
     return {
-        "level_3h": level(3),
-        "level_24h": level(24),
-        "change_3h": level(3) - level(3, ago=168),
-        "change_24h": level(24) - level(24, ago=168),
-        "change_week": level(168) - level(504, ago=168),
-        "history": present.mean(axis=1, keepdims=True),
-    }
-
-
-def _mean(values: Floats, present: NDArray[np.bool_]) -> Floats:
-    total = np.where(present, values, np.float32(0)).sum(axis=1, keepdims=True)
-    return np.asarray(total / np.maximum(present.sum(axis=1, keepdims=True), 1), np.float32)
-
-
-def _any(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return np.asarray(mask.any(axis=1, keepdims=True))
-
-
-def warmth(temperature_c: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Temperature in network units, 0 where missing, and where it is present."""
-    return _standard(temperature_c, 10, 10)
-
-
-def _standard(values: Floats, middle: float, spread: float) -> tuple[Floats, NDArray[np.bool_]]:
-    present = np.isfinite(values)
-    return np.where(present, np.clip((values - middle) / spread, -5, 5), 0).astype(np.float32), present
-
-
-def temperature_columns(context: Floats, future: Floats, lags: NDArray[np.int64]) -> Columns:
-    """Temperature of the last day, at the lags and, when forecast, of the target hour."""
-    past, seen = warmth(context)  # (n, C)
-    ahead, known = warmth(future)  # (n, leads)
-    row, day, week = np.arange(len(past))[:, None], lags[..., 0], lags[..., len(DAY_LAGS)]
-    last_day, day_seen = _mean(past[:, -24:], seen[:, -24:]), _any(seen[:, -24:])
-    at_day, at_week = (np.where(lag >= 0, past[row, lag], 0) for lag in (day, week))
-    return {
-        "temperature_24h": last_day,
-        "temperature_24h_missing": ~day_seen,
-        "temperature_day_1": at_day,
-        "temperature_week_1": at_week,
-        "temperature_change": last_day - _mean(past[:, -192:-168], seen[:, -192:-168]),
+        "temperature_day_1": value[:, -1],
         "future_temperature": ahead,
-        "future_temperature_missing": ~known,
-        "future_temperature_change": np.where(known & (week >= 0) & seen[row, week], ahead - at_week, 0),
+        "future_temperature_missing": 1 - known,
+        "future_temperature_change": (ahead - usual) * known * (1 - unusual),
+        "temperature_24h": _lately(value, seen, 1),
+        "temperature_168h": _lately(value, seen, 7),
+        "temperature_mean": _lately(value, seen, grid.days),
+        "temperature_missing": 1 - seen.amax(dim=(1, 2))[:, None],
     }
 
 
-def humidity_columns(context: Floats, future: Floats) -> Columns:
-    """Humidity of the last day and, when forecast, of the target hour."""
-    past, seen = _standard(context[:, -24:], 70, 30)
-    ahead, known = _standard(future, 70, 30)  # (n, leads)
+def humidity_columns(past: Tensor, future: Tensor) -> Columns:
+    """Humidity of the last day and, when forecast, of the target hour; `past` (n, days, 24), `future` (n, 24), %."""
+    value, seen = standard(past[:, -1:], 70, 30)
+    ahead, known = standard(future, 70, 30)
     return {
-        "humidity_24h": _mean(past, seen),
-        "humidity_24h_missing": ~_any(seen),
         "future_humidity": ahead,
-        "future_humidity_missing": ~known,
+        "future_humidity_missing": 1 - known,
+        "humidity_24h": _lately(value, seen, 1),
+        "humidity_missing": 1 - seen.amax(dim=(1, 2))[:, None],
     }
 
 
-def occupancy_columns(context: Floats, lags: NDArray[np.int64]) -> Columns:
-    """Occupancy as a share of the row's own mean."""
-    seen = np.isfinite(context)
-    people = np.where(seen, context, np.float32(0))
-    people = np.clip(people / np.maximum(_mean(people, seen), np.float32(0.1)), 0, LARGEST)
-    row, day, week = np.arange(len(people))[:, None], lags[..., 0], lags[..., len(DAY_LAGS)]
+def occupancy_columns(past: Tensor, grid: Grid) -> Columns:
+    """Occupancy as a share of the window's own mean; `past` is (n, days, 24) people."""
+    seen = torch.isfinite(past).float()
+    people = past.nan_to_num()
+    usual = mean(people.flatten(1), seen.flatten(1), dim=1)[0].clamp(min=0.1)[:, None, None]
+    share = (people / usual).clamp(0, LARGEST) * seen
+    row = grid.row_of("week_1")
     return {
-        "occupancy_24h": _mean(people[:, -24:], seen[:, -24:]),
-        "occupancy_day_1": np.where(day >= 0, people[row, day], 0),
-        "occupancy_week_1": np.where(week >= 0, people[row, week], 0),
-        "occupancy_missing": ~_any(seen),
+        "occupancy_day_1": share[:, -1],
+        "occupancy_week_1": share[:, row] if row >= 0 else torch.zeros_like(share[:, 0]),
+        "occupancy_kind": mean(share, seen * grid.same_kind, dim=1)[0],
+        "occupancy_24h": _lately(share, seen, 1),
+        "occupancy_168h": _lately(share, seen, 7),
+        "occupancy_missing": 1 - seen.amax(dim=(1, 2))[:, None],
     }
+
+
+def mean(values: Tensor, weight: Tensor, *, dim: int) -> tuple[Tensor, Tensor]:
+    """The weighted mean along `dim`, 0 where there is no weight, and 1 where there is none."""
+    total = weight.sum(dim)
+    return (values * weight).sum(dim) / total.clamp(min=1e-6), (total <= 1e-6).float()
+
+
+def standard(values: Tensor, middle: float, spread: float) -> tuple[Tensor, Tensor]:
+    """Values in network units, 0 where missing, and 1 where present."""
+    present = torch.isfinite(values)
+    return torch.where(present, ((values - middle) / spread).clamp(-5, 5), 0.0), present.float()
+
+
+def _lately(values: Tensor, present: Tensor, days: int) -> Tensor:
+    return mean(values[:, -days:].flatten(1), present[:, -days:].flatten(1), dim=1)[0][:, None]

@@ -1,78 +1,216 @@
-"""The networks: a global MLP and a global LSTM that forecast three quantiles which never cross."""
+"""The networks: global forecasters of the quantiles of a day, which never cross, and their ensemble.
 
-from typing import Literal
+All read the same `Features` and end in the same head; they differ in how they look at the past.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wattcast_models.columns import CANDIDATES, LAGS
-from wattcast_models.features import SEQUENCE, SEQUENCE_HOURS
+from wattcast_models.columns import CANDIDATES
+from wattcast_models.features import Features
 
-QUANTILES = (0.1, 0.5, 0.9)
-Kind = Literal["mlp", "lstm"]
-KINDS: tuple[Kind, ...] = ("mlp", "lstm")
+MEDIAN = 0.5
+QUANTILES = (0.1, MEDIAN, 0.9)  # what every model forecasts; one may forecast others besides
+ENSEMBLE = "ensemble"
+WEEK_DAYS, DAY_HOURS = 7, 24
+REPEATED_FIRST = ("week_1", "kind")  # what an untrained network repeats
 
 
-class Forecaster(nn.Module):
-    """Encodes the last week, then reads each target hour with it; all in scaled units of the row.
+@dataclass(frozen=True)
+class Sizes:
+    """How many columns there are, of an hour and of the window, and how large the layers between are."""
 
-    The median is a weighted mean of past hours worth repeating plus a correction, so an untrained network already
-    repeats the past and a trained one says which past, and by how much today differs.
+    hours: int
+    window: int
+    quantiles: tuple[float, ...]
+    hidden: int
+    summary: int
+    dropout: float
+
+
+class MlpNetwork(nn.Module):
+    """The last week through one hidden layer, then each target hour with what came out."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        week = 2 * WEEK_DAYS * DAY_HOURS
+        self.encoder = nn.Sequential(nn.Linear(week, 128), nn.GELU(), nn.Linear(128, sizes.summary), nn.GELU())
+        self.body = _body(sizes.hours + sizes.window + sizes.summary, sizes)
+        self.head = Head(sizes.hidden, 1, sizes.quantiles)
+
+    def forward(self, made: Features) -> Tensor:
+        """Scaled quantiles, (n, 24, quantiles), ascending."""
+        forecast: Tensor = self.head(self.body(_each_hour(made, self.encoder(_last_week(made).flatten(1)))), made)
+        return forecast
+
+
+class LstmNetwork(nn.Module):
+    """The last week through two LSTM layers of 64 units, then each target hour with their last state."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(2, 64, num_layers=2, batch_first=True)
+        self.project = nn.Linear(64, sizes.summary)
+        self.body = _body(sizes.hours + sizes.window + sizes.summary, sizes)
+        self.head = Head(sizes.hidden, 1, sizes.quantiles)
+
+    def forward(self, made: Features) -> Tensor:
+        """Scaled quantiles, (n, 24, quantiles), ascending."""
+        states, _ = self.lstm(_last_week(made).flatten(1, 2))  # (n, 168, 64)
+        forecast: Tensor = self.head(self.body(_each_hour(made, functional.gelu(self.project(states[:, -1])))), made)
+        return forecast
+
+
+class ProfileNetwork(nn.Module):
+    """All columns of the day at once, through residual layers, to all its hours at once."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.enter = nn.Linear(DAY_HOURS * sizes.hours + sizes.window, sizes.hidden)
+        self.layers = nn.ModuleList(_residual(sizes) for _ in range(2))
+        self.head = Head(sizes.hidden, DAY_HOURS, sizes.quantiles)
+
+    def forward(self, made: Features) -> Tensor:
+        """Scaled quantiles, (n, 24, quantiles), ascending."""
+        state = functional.gelu(self.enter(torch.cat([made.hours.flatten(1), made.window], dim=1)))  # (n, hidden)
+        for layer in self.layers:
+            state = state + layer(state)
+        forecast: Tensor = self.head(state, made)
+        return forecast
+
+
+class AttentionNetwork(nn.Module):
+    """The target day asks the past days, each a token, which of them it will be like; then as the profile network."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.enter = nn.Linear(DAY_HOURS * sizes.hours + sizes.window, sizes.hidden)
+        self.token = nn.Sequential(
+            nn.Linear(3 * DAY_HOURS + 7 + 2, sizes.summary), nn.GELU(), nn.Linear(sizes.summary, sizes.summary)
+        )
+        self.ask = nn.Linear(sizes.hidden, sizes.summary)
+        self.attention = nn.MultiheadAttention(sizes.summary, 4, batch_first=True)
+        self.answer = nn.Linear(sizes.summary, sizes.hidden)
+        self.layers = nn.ModuleList(_residual(sizes) for _ in range(2))
+        self.head = Head(sizes.hidden, DAY_HOURS, sizes.quantiles)
+
+    def forward(self, made: Features) -> Tensor:
+        """Scaled quantiles, (n, 24, quantiles), ascending."""
+        state = functional.gelu(self.enter(torch.cat([made.hours.flatten(1), made.window], dim=1)))  # (n, hidden)
+        tokens = self.token(_days(made))  # (n, days, summary)
+        seen, _ = self.attention(self.ask(state)[:, None], tokens, tokens, need_weights=False)  # (n, 1, summary)
+        state = state + self.answer(seen[:, 0])
+        for layer in self.layers:
+            state = state + layer(state)
+        forecast: Tensor = self.head(state, made)
+        return forecast
+
+
+class Ensemble(nn.Module):
+    """The mean of the members' quantiles, which keeps their order."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, made: Features) -> Tensor:
+        """Scaled quantiles, (n, 24, quantiles), ascending."""
+        return torch.stack([member(made) for member in self.members]).mean(dim=0)
+
+
+def members(network: nn.Module) -> list[nn.Module]:
+    """The networks of an ensemble; of a single one itself."""
+    return list(network.members) if isinstance(network, Ensemble) else [network]
+
+
+class Head(nn.Module):
+    """The median is a weighted mean of past hours worth repeating plus a correction; the others lie around it.
+
+    So an untrained network already repeats the past, and a trained one says which past, and by how much today differs.
     """
 
-    def __init__(self, kind: Kind, features: int, hidden: int, summary: int) -> None:
+    def __init__(self, hidden: int, hours: int, quantiles: Sequence[float]) -> None:
         super().__init__()
-        encoders = {"mlp": MlpEncoder, "lstm": LstmEncoder}
-        self.encoder: nn.Module = encoders[kind](summary)
-        self.body = nn.Sequential(
-            nn.Linear(summary + features, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU()
-        )
-        self.head = nn.Linear(hidden, len(CANDIDATES) + 3)
+        self.below = sum(level < MEDIAN for level in quantiles)
+        self.above = len(quantiles) - 1 - self.below
+        outputs = len(CANDIDATES) + len(quantiles)
+        self.out = nn.Linear(hidden, hours * outputs)
         with torch.no_grad():
-            self.head.weight *= 0.1
-            self.head.bias.zero_()
-            self.head.bias[[LAGS.index("week_1"), len(LAGS)]] = 1.0
+            self.out.weight *= 0.1
+            self.out.bias.zero_()
+            self.out.bias.view(hours, outputs)[:, [CANDIDATES.index(name) for name in REPEATED_FIRST]] = 1.0
 
-    def forward(self, sequence: Tensor, leads: Tensor, candidates: Tensor, missing: Tensor) -> Tensor:
-        """Scaled quantiles (n, leads, 3) in ascending order."""
-        summary = self.encoder(sequence)  # (n, summary)
-        repeated = summary[:, None, :].expand(-1, leads.shape[1], -1)  # (n, leads, summary)
-        out = self.head(self.body(torch.cat([repeated, leads], dim=-1)))  # (n, leads, candidates + 3)
-        score, correction, widths = torch.split(out, [len(CANDIDATES), 1, 2], dim=-1)
-        weight = score.masked_fill(missing, -1e4).softmax(dim=-1)  # (n, leads, candidates)
-        median = (weight * candidates).sum(dim=-1, keepdim=True) + correction  # (n, leads, 1)
-        width = functional.softplus(widths)  # (n, leads, 2), > 0
-        return torch.cat([median - width[..., :1], median, median + width[..., 1:]], dim=-1)  # (n, leads, 3)
+    def forward(self, state: Tensor, made: Features) -> Tensor:
+        """`state` is (n, 24, hidden) for a head of one hour, (n, hidden) for one of a day; gives (n, 24, quantiles)."""
+        out = self.out(state).view(len(state), DAY_HOURS, -1)
+        score, correction, below, above = out.split([len(CANDIDATES), 1, self.below, self.above], dim=-1)
+        weight = score.masked_fill(made.missing, -1e4).softmax(dim=-1)  # (n, 24, candidates)
+        median = (weight * made.candidates).sum(dim=-1, keepdim=True) + correction  # (n, 24, 1)
+        down, up = (functional.softplus(steps).cumsum(dim=-1) for steps in (below, above))  # outwards, > 0
+        return torch.cat([median - down.flip(-1), median, median + up], dim=-1)
 
 
-class MlpEncoder(nn.Module):
-    """The energy of the last week and its mask, through one hidden layer."""
-
-    def __init__(self, summary: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(2 * SEQUENCE_HOURS, 128), nn.GELU(), nn.Linear(128, summary), nn.GELU())
-
-    def forward(self, sequence: Tensor) -> Tensor:
-        energy = sequence[..., :2].flatten(start_dim=1)  # (n, hours, channels) -> (n, 2 hours)
-        return self.layers(energy)  # type: ignore[no-any-return]  # (n, summary)
+NETWORKS: dict[str, Callable[[Sizes], nn.Module]] = {
+    "mlp": MlpNetwork,
+    "lstm": LstmNetwork,
+    "profile": ProfileNetwork,
+    "attention": AttentionNetwork,
+}
+KINDS = tuple(NETWORKS)
 
 
-class LstmEncoder(nn.Module):
-    """Two LSTM layers with 64 units over the hours of the last week."""
+def build(config: Mapping[str, Any], *, hours: int, window: int, quantiles: Sequence[float]) -> nn.Module:
+    """The untrained network of a config: {"kind", "hidden", "summary", "dropout"}, or an ensemble of such "members".
 
-    def __init__(self, summary: int) -> None:
-        super().__init__()
-        self.lstm = nn.LSTM(len(SEQUENCE), 64, num_layers=2, batch_first=True)
-        self.project = nn.Linear(64, summary)
+    `hours` and `window` are the numbers of columns. Raises KeyError or TypeError for a config that is none.
+    """
+    if config["kind"] == ENSEMBLE:
+        each = [build(member, hours=hours, window=window, quantiles=quantiles) for member in config["members"]]
+        return Ensemble(each)
+    known = {name: config[name] for name in ("hidden", "summary", "dropout")}
+    return NETWORKS[config["kind"]](Sizes(hours, window, tuple(quantiles), **known))
 
-    def forward(self, sequence: Tensor) -> Tensor:
-        states, _ = self.lstm(sequence)  # (n, hours, 64)
-        return functional.gelu(self.project(states[:, -1]))  # (n, summary)
+
+def pinball(forecast: Tensor, actual: Tensor, quantiles: Sequence[float]) -> Tensor:
+    """The mean pinball loss of the quantiles, (n, hours), for a forecast (n, hours, quantiles) of `actual` (n, hours)."""
+    error = actual[..., None] - forecast
+    levels = forecast.new_tensor(quantiles)
+    return torch.maximum(levels * error, (levels - 1) * error).mean(dim=-1)
 
 
-def pinball(quantiles: Tensor, actual: Tensor) -> Tensor:
-    """The pinball loss summed over the three quantiles, (n, leads); `actual` is (n, leads)."""
-    error = actual[..., None] - quantiles  # (n, leads, 3)
-    levels = quantiles.new_tensor(QUANTILES)
-    return torch.maximum(levels * error, (levels - 1) * error).sum(dim=-1)
+def _last_week(made: Features) -> Tensor:
+    """(n, 7, 24, 2): the energy of the last week and where it is present."""
+    return torch.stack([made.grid.energy[:, -WEEK_DAYS:], made.grid.present[:, -WEEK_DAYS:]], dim=-1)
+
+
+def _days(made: Features) -> Tensor:
+    """(n, days, 81): a token per past day: its hours, which are present, on a day off, its weekday, how much of it off."""
+    grid = made.grid
+    weekday = functional.one_hot(grid.weekday[..., 12].long(), 7).float()
+    ago = torch.arange(grid.days, 0, -1.0, device=grid.energy.device).log()[None, :, None].expand(len(weekday), -1, 1)
+    off = grid.day_off.mean(dim=-1, keepdim=True)
+    return torch.cat([grid.energy, grid.present, grid.day_off, weekday, off, ago], dim=-1)
+
+
+def _each_hour(made: Features, summary: Tensor) -> Tensor:
+    """(n, 24, hours + window + summary): the columns of each hour with what is the same for all hours."""
+    whole = torch.cat([made.window, summary], dim=1)[:, None].expand(-1, DAY_HOURS, -1)
+    return torch.cat([made.hours, whole], dim=-1)
+
+
+def _body(inputs: int, sizes: Sizes) -> nn.Sequential:
+    wide = sizes.hidden
+    return nn.Sequential(
+        nn.Linear(inputs, wide), nn.GELU(), nn.Dropout(sizes.dropout), nn.Linear(wide, wide), nn.GELU()
+    )
+
+
+def _residual(sizes: Sizes) -> nn.Sequential:
+    wide = sizes.hidden
+    drop = nn.Dropout(sizes.dropout)
+    return nn.Sequential(nn.LayerNorm(wide), nn.Linear(wide, wide), nn.GELU(), drop, nn.Linear(wide, wide))

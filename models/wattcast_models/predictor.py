@@ -7,15 +7,17 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from wattcast_models import artifact
-from wattcast_models.features import CONTEXT_INPUTS, FUTURE_INPUTS, PLACE_INPUTS, Inputs, features
-from wattcast_models.networks import Forecaster
+from wattcast_models.calibration import calibrated
+from wattcast_models.features import CONTEXT_INPUTS, DAY_HOURS, FUTURE_INPUTS, PLACE_INPUTS, Inputs, features_by_day
+from wattcast_models.networks import QUANTILES
 
 REQUIRED = ("origin", *PLACE_INPUTS, *CONTEXT_INPUTS, *FUTURE_INPUTS)
 ROWS_AT_ONCE = 256  # bounds the memory of a call
 
-_built: dict[str, Forecaster] = {}  # the network of this process, by the sha256 of its weights: one at a time
+_built: dict[str, nn.Module] = {}  # the network of this process, by the sha256 of its weights: one at a time
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Predictor:
     def lead_hours(self) -> int:
         return int(self.config["lead_hours"])
 
+    @property
+    def quantiles(self) -> list[float]:
+        """The levels that the model forecasts, ascending."""
+        return list(self.config["quantiles"])
+
     def __call__(self, inputs: Inputs) -> NDArray[np.float64]:
         """P10, P50 and P90 in kWh, (n, L, 3), for the L hours from each origin on; see `features` for the inputs.
 
@@ -55,8 +62,12 @@ class Predictor:
         negative. A forecast that is not finite is left so, for the caller to replace.
         Raises ValueError for inputs of wrong shapes.
         """
+        return self.forecast(inputs)[..., [self.quantiles.index(level) for level in QUANTILES]]
+
+    def forecast(self, inputs: Inputs) -> NDArray[np.float64]:
+        """As a call, with every quantile of the model: kWh, (n, L, len(quantiles))."""
         rows, leads = self._shape(inputs)
-        quantiles = np.empty((rows, leads, 3))
+        quantiles = np.empty((rows, leads, len(self.quantiles)))
         for start in range(0, rows, ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
             quantiles[part] = self._quantiles({name: values[part] for name, values in inputs.items()}, leads)
@@ -76,20 +87,28 @@ class Predictor:
         return rows, leads
 
     def _quantiles(self, inputs: Inputs, leads: int) -> NDArray[np.float64]:
-        made = features(
-            inputs, inputs_used=self.config["inputs"], context_hours=self.context_hours, leads=np.arange(leads)
+        network, calibration = network_of(self), self.config.get("calibration")
+        parts = features_by_day(
+            inputs,
+            inputs_used=self.config["inputs"],
+            context_hours=self.context_hours,
+            days=range(-(-leads // DAY_HOURS)),
         )
-        arrays = (made.sequence, made.leads, made.candidates, made.missing)
-        with torch.inference_mode():
-            scaled = network_of(self)(*(torch.from_numpy(array) for array in arrays)).numpy()  # (n, leads, 3)
-        quantiles = scaled * made.scale[..., None] + made.loc[..., None]
+        days = []
+        for made in parts:
+            with torch.inference_mode():
+                scaled = network(made).double()  # (n, 24, quantiles)
+            if calibration:
+                scaled = calibrated(scaled, calibration, self.quantiles, day=made.grid.days_ahead)
+            days.append((scaled * made.scale[..., None] + made.loc[..., None]).numpy())
+        quantiles = np.concatenate(days, axis=1)[:, :leads]  # (n, leads, quantiles)
         energy = np.asarray(inputs["energy_usage_kwh"], np.float64)
         lowest = np.where(np.isfinite(energy), energy, 0.0).min(axis=1, initial=0.0)  # (n,)
         is_never_negative = (lowest >= 0)[:, None, None]
         return np.asarray(np.where(is_never_negative, np.maximum(quantiles, 0.0), quantiles), np.float64)
 
 
-def network_of(predictor: Predictor) -> Forecaster:
+def network_of(predictor: Predictor) -> nn.Module:
     """The network of this predictor, built at the first call in a process; another version takes its place."""
     key = predictor.config["sha256"]
     if key not in _built:

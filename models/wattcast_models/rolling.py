@@ -1,7 +1,7 @@
 """Rolling origins: from which hours of a building's last weeks a backtest forecasts, and how far."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,11 @@ class Rolling:
 def scoring_start(building: Building, test_share: float) -> int:
     """The position of the first hour that may be scored: nothing is fitted on hours from it on."""
     return int(np.ceil(building.hours * (1 - test_share)))
+
+
+def before_share(building: Building, test_share: float) -> Building:
+    """The building as it was before the hours that may be scored."""
+    return replace(building, values=building.values[: scoring_start(building, test_share)])
 
 
 def scoring_origins(building: Building, rolling: Rolling) -> Origins:

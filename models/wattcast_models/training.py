@@ -1,52 +1,39 @@
 """Training: one loop over windows sampled from long hourly series, until the error on later weeks stops falling."""
 
-import copy
+import io
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from torch import Tensor
+from torch import Tensor, nn
 
-from wattcast_models.columns import feature_names
-from wattcast_models.features import CONTEXT_INPUTS, Inputs, features
-from wattcast_models.networks import Forecaster, Kind, pinball
+from wattcast_models import artifact
+from wattcast_models.calibration import factors
+from wattcast_models.features import CONTEXT_INPUTS, DAY_HOURS, Features, Inputs, features, features_by_day
+from wattcast_models.networks import members, pinball
+from wattcast_models.options import TrainingOptions
 from wattcast_models.readings import Building
-from wattcast_models.windows import Origins, cut, hidden, split_origins
+from wattcast_models.windows import Stretches, as_in_use, cut, split_by_time
 
-VALIDATION_WINDOWS = 2048
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """What a training run does; every value is written into the artifact."""
-
-    network: Kind = "mlp"
-    hidden: int = 192
-    summary: int = 64
-    context_hours: int = 672
-    lead_hours: int = 168
-    steps: int = 2000
-    minutes: float = 10.0  # a run ends here even when steps are left
-    batch_windows: int = 256
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.02
-    later_days_weight: float = 0.3  # of a lead hour after the first 24 in the loss
-    validation_share: float = 0.1
-    check_every_steps: int = 200
-    patience_checks: int = 8
-    seed: int = 0
+VALIDATION_WINDOWS, CALIBRATION_WINDOWS = 2048, 4096
+VALIDATING, CALIBRATING, STEPPING = range(3)  # each draws from a random stream of its own
+WILDEST = 50.0  # scaled units: an hour beyond it pulls no harder than one there
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The network at its best check and what was measured there; losses are in scaled units of each window."""
+    """The network at its best check, how its widths are to be mended, and what was measured in scaled units."""
 
-    network: Forecaster
+    network: nn.Module
     inputs: list[str]
+    calibration: dict[str, list[float]]
     metrics: dict[str, float]
 
 
@@ -54,63 +41,223 @@ def train(
     buildings: Sequence[Building],
     options: TrainingOptions,
     *,
+    checkpoint: Path | None = None,
+    device: str = "cpu",
     show_progress: bool = True,
     on_check: Callable[[int, Mapping[str, float]], None] = lambda step, losses: None,
 ) -> Trained:
-    """A network trained on all buildings together; ValueError when there is too little data.
+    """A network trained on all buildings together; ValueError when there is too little data or the loss is no number.
 
+    The same seed, data and options give the same weights, unless the minutes end the run. With a `checkpoint` file, a
+    run that was killed goes on from its last check and ends with the same weights; a finished run removes the file.
     `on_check` hears of each check on later weeks: the step, and the losses in scaled units.
-
-    The same seed, data and options give the same weights, unless the minutes end the run.
     """
-    torch.manual_seed(options.seed)
-    rng = np.random.default_rng(options.seed)
-    inputs = inputs_present(buildings)
-    origins, later = split_origins(buildings, lead_hours=options.lead_hours, validation_share=options.validation_share)
-    if len(origins) < options.batch_windows or not len(later):
-        raise ValueError(f"Too little data: {len(origins)} training windows; give each building some months of hours.")
-    validation = _validation(buildings, later, inputs, options)
-    network = Forecaster(options.network, len(feature_names(inputs)), options.hidden, options.summary)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, options.learning_rate, total_steps=options.steps, pct_start=0.05
-    )
-    best, average, started = _Best(network), float("nan"), time.monotonic()
+    run = _Run.start(buildings, options, device)
+    if checkpoint and checkpoint.exists():
+        run.load(checkpoint)
+    started = time.monotonic()
     with _progress(show_progress) as progress:
-        task = progress.add_task("training", total=options.steps, loss="")
-        for step in range(1, options.steps + 1):
-            loss = _loss(network, _sample(buildings, origins, inputs, options, rng), options)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            average = loss.item() if step == 1 else 0.98 * average + 0.02 * loss.item()
-            is_over = step == options.steps or time.monotonic() - started > 60 * options.minutes
-            if is_over or step % options.check_every_steps == 0:
-                loss_later = _validation_loss(network, validation, options)
-                best.take(network, loss_later, step)
-                on_check(step, {"training_loss": average, "validation_loss": loss_later})
-            progress.update(task, completed=step, loss=f"loss {average:.4f}, on later weeks {best.loss:.4f}")
-            if is_over or best.checks_without_gain >= options.patience_checks:
+        task = progress.add_task("training", total=options.steps, completed=run.step, loss="")
+        while not run.is_over:
+            run.take_step()
+            is_late = time.monotonic() - started > 60 * options.minutes
+            if is_late or run.step == options.steps or run.step % options.check_every_steps == 0:
+                on_check(run.step, run.check())
+                if checkpoint:
+                    run.save(checkpoint)
+            text = f"loss {run.loss:.4f}, on later weeks {run.best_loss:.4f}"
+            progress.update(task, completed=run.step, loss=text)
+            if is_late:
                 break
-    network.load_state_dict(best.weights)
-    metrics = {"steps": step, "best_step": best.step, "training_loss": average, "validation_loss": best.loss}
-    return Trained(network.eval(), inputs, {name: round(value, 4) for name, value in metrics.items()})
+    trained = run.finish()
+    if checkpoint:
+        checkpoint.unlink(missing_ok=True)
+    return trained
 
 
-class _Best:
-    """The weights at the check with the least loss on later weeks."""
+class _Run:
+    """The state of a training run. What is random at a step depends on the seed and the step alone."""
 
-    def __init__(self, network: Forecaster) -> None:
-        self.weights = copy.deepcopy(network.state_dict())
-        self.loss, self.step, self.checks_without_gain = float("inf"), 0, 0
+    def __init__(
+        self,
+        buildings: Sequence[Building],
+        parts: tuple[Stretches, Stretches],
+        inputs: list[str],
+        options: TrainingOptions,
+        device: str,
+    ) -> None:
+        self.buildings, self.options, self.inputs, self.device = buildings, options, inputs, device
+        self.training, self.later = parts
+        torch.manual_seed(options.seed)
+        self.network = artifact.untrained(options.network, inputs, options.quantiles).to(device)
+        self.averaged = _copied(self.network)
+        self.best_weights, self.best_loss, self.best_step, self.checks_without_gain = self.averaged, float("inf"), 0, 0
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, options.learning_rate, total_steps=options.steps, pct_start=0.1
+        )
+        self.step, self.loss = 0, float("nan")
+        self.validation = list(self._batches(VALIDATING))
 
-    def take(self, network: Forecaster, loss: float, step: int) -> None:
+    @classmethod
+    def start(cls, buildings: Sequence[Building], options: TrainingOptions, device: str) -> "_Run":
+        training, later = split_by_time(
+            buildings, lead_hours=options.lead_hours, validation_share=options.validation_share
+        )
+        if training.windows < options.batch_windows or not later.windows:
+            raise ValueError(
+                f"Too little data: {training.windows} training windows; give each building some months of hours."
+            )
+        return cls(buildings, (training, later), inputs_present(buildings), options, device)
+
+    @property
+    def is_over(self) -> bool:
+        return self.step >= self.options.steps or self.checks_without_gain >= self.options.patience_checks
+
+    def take_step(self) -> None:
+        options, rng = self.options, self._random(STEPPING, self.step)
+        torch.manual_seed(int(rng.integers(2**62)))  # for dropout
+        is_first = options.days == 1 or rng.random() < options.first_day_share
+        day = 0 if is_first else int(rng.integers(1, options.days))
+        batch = self._batch(self.training, options.batch_windows, day, rng)
+        losses = [_loss(member, batch, options.quantiles) for member in members(self.network)]
+        loss = torch.stack(losses).mean()
+        if not torch.isfinite(loss):
+            raise ValueError(f"The loss at step {self.step + 1} is {loss.item()}: try a lower learning rate.")
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        for member in members(self.network):
+            nn.utils.clip_grad_norm_(member.parameters(), 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        self.loss = loss.item() if self.step == 1 else 0.98 * self.loss + 0.02 * loss.item()
+        kept = min(options.averaging, self.step / (self.step + 9))
+        for name, weight in self.network.state_dict().items():
+            self.averaged[name].mul_(kept).add_(weight.detach(), alpha=1 - kept)
+
+    def check(self) -> dict[str, float]:
+        """The losses of the averaged weights on later weeks, remembered when they are the best so far."""
+        network = self._with(self.averaged)
+        with torch.inference_mode():
+            losses = [_loss(network, batch, self.options.quantiles).item() for batch in self.validation]
+        loss = float(np.average(losses, weights=[len(batch.actual) for batch in self.validation]))
         self.checks_without_gain += 1
-        if loss < self.loss:
-            self.weights = copy.deepcopy(network.state_dict())
-            self.loss, self.step, self.checks_without_gain = loss, step, 0
+        if loss < self.best_loss:
+            self.best_weights = {name: weight.clone() for name, weight in self.averaged.items()}
+            self.best_loss, self.best_step, self.checks_without_gain = loss, self.step, 0
+        return {"training_loss": self.loss, "validation_loss": loss}
+
+    def finish(self) -> Trained:
+        network = self._with(self.best_weights)
+        metrics = {
+            "steps": self.step,
+            "best_step": self.best_step,
+            "training_loss": round(self.loss, 4),
+            "validation_loss": round(self.best_loss, 4),
+        }
+        return Trained(network.cpu(), self.inputs, self._calibration(network), metrics)
+
+    def save(self, file: Path) -> None:
+        """Written whole or not at all."""
+        state = {name: getattr(self, name) for name in REMEMBERED} | {
+            "run": self._identity(),
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_name(f".{file.name}.unfinished")
+        unfinished.write_bytes(buffer.getvalue())
+        os.replace(unfinished, file)
+
+    def load(self, file: Path) -> None:
+        """Goes on from a checkpoint; ValueError for one that is unreadable or of another run."""
+        try:
+            state = torch.load(file, map_location=self.device, weights_only=True)
+            if state["run"] != self._identity():
+                raise ValueError(f"{file.name} is of a run with other data or options: remove it to begin anew.")
+            for name in ("network", "optimizer", "schedule"):
+                getattr(self, name).load_state_dict(state[name])
+            for name in REMEMBERED:
+                setattr(self, name, state[name])
+        except artifact.UNREADABLE as error:
+            raise ValueError(f"The checkpoint cannot be used: {error}") from error
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a checkpoint to go on."""
+        known = {name: value for name, value in asdict(self.options).items() if name != "minutes"}
+        lengths = [(each.building_id, each.start, each.hours) for each in self.buildings]
+        return {"options": known, "inputs": self.inputs, "buildings": lengths}
+
+    def _with(self, weights: Mapping[str, Tensor]) -> nn.Module:
+        network = artifact.untrained(self.options.network, self.inputs, self.options.quantiles).to(self.device)
+        network.load_state_dict(weights)
+        return network.eval()
+
+    def _random(self, *stream: int) -> np.random.Generator:
+        return np.random.default_rng([self.options.seed, *stream])
+
+    def _batch(self, stretches: Stretches, windows: int, day: int, rng: np.random.Generator) -> "Batch":
+        raw, actual = self._cut(stretches, windows, rng, lead_hours=DAY_HOURS * (day + 1))
+        raw, actual = as_in_use(raw, actual, rng)
+        made = features(raw, inputs_used=self.inputs, context_hours=self.options.context_hours, day=day)
+        return Batch.of(made, actual).to(self.device)
+
+    def _cut(
+        self, stretches: Stretches, windows: int, rng: np.random.Generator, *, lead_hours: int
+    ) -> tuple[Inputs, NDArray[np.float32]]:
+        chosen = stretches.sample(windows, rng)
+        return cut(self.buildings, chosen, context_hours=self.options.context_hours, lead_hours=lead_hours)
+
+    def _batches(self, stream: int) -> Iterator["Batch"]:
+        """The same first days of later weeks at every check."""
+        windows = self.options.batch_windows
+        for number in range(-(-min(VALIDATION_WINDOWS, self.later.windows) // windows)):
+            yield self._batch(self.later, windows, 0, self._random(stream, number))
+
+    def _calibration(self, network: nn.Module) -> dict[str, list[float]]:
+        """How wide the forecasts of later weeks had to be, of meters as they are, half of them with forecast weather."""
+        options = self.options
+        forecast, happened = [], []
+        for number in range(-(-min(CALIBRATION_WINDOWS, self.later.windows) // options.batch_windows)):
+            rng = self._random(CALIBRATING, number)
+            raw, actual = self._cut(self.later, options.batch_windows, rng, lead_hours=DAY_HOURS * options.days)
+            raw = _half_without_forecast_weather(raw, rng)
+            days = features_by_day(
+                raw, inputs_used=self.inputs, context_hours=options.context_hours, days=range(options.days)
+            )
+            forecast.append(_quantiles(network, days, self.device))
+            loc_and_scale = features(raw, inputs_used=self.inputs, context_hours=options.context_hours)
+            happened.append((actual - loc_and_scale.loc.numpy()) / loc_and_scale.scale.numpy())
+        leads = slice(0, options.lead_hours)
+        return factors(np.concatenate(forecast)[:, leads], np.concatenate(happened)[:, leads], options.quantiles)
+
+
+REMEMBERED = ("step", "loss", "averaged", "best_weights", "best_loss", "best_step", "checks_without_gain")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Features of n windows and what happened, (n, 24) scaled, 0 where unknown; `known` is 0 or 1."""
+
+    made: Features
+    actual: Tensor
+    known: Tensor
+
+    @classmethod
+    def of(cls, made: Features, actual: NDArray[np.float32]) -> "Batch":
+        """`actual` is (n, hours) kWh up to the end of the target day."""
+        happened = torch.from_numpy(np.array(actual[:, -DAY_HOURS:]))
+        scaled = ((happened - made.loc) / made.scale).clamp(-WILDEST, WILDEST)
+        return cls(made, scaled.nan_to_num().float(), torch.isfinite(scaled).float())
+
+    def to(self, device: str) -> "Batch":
+        return Batch(self.made.to(device), self.actual.to(device), self.known.to(device))
 
 
 def inputs_present(buildings: Sequence[Building]) -> list[str]:
@@ -121,68 +268,27 @@ def inputs_present(buildings: Sequence[Building]) -> list[str]:
     return known + ["calendar"] + ["day_of_year"] * spans_a_year
 
 
-Batch = tuple[list[Tensor], Tensor, Tensor]  # network inputs, scaled actual (n, leads), loss weight (n, leads)
+def _loss(network: nn.Module, batch: Batch, quantiles: Sequence[float]) -> Tensor:
+    loss = pinball(network(batch.made), batch.actual, quantiles)  # (n, 24)
+    return (loss * batch.known).sum() / batch.known.sum().clamp(min=1)
 
 
-def _sample(
-    buildings: Sequence[Building],
-    origins: Origins,
-    inputs: list[str],
-    options: TrainingOptions,
-    rng: np.random.Generator,
-) -> Batch:
-    """Random windows; the first day of each and one later day, the same for all of the batch, count."""
-    chosen = origins.pick(rng.integers(0, len(origins), options.batch_windows))
-    raw, actual = cut(buildings, chosen, context_hours=options.context_hours, lead_hours=options.lead_hours)
-    return as_batch(hidden(raw, rng), actual, inputs, _leads(options, rng), options)
-
-
-def _leads(options: TrainingOptions, rng: np.random.Generator) -> NDArray[np.int64]:
-    later_days = options.lead_hours // 24
-    if later_days < 2:
-        return np.arange(options.lead_hours)
-    return np.concatenate([np.arange(24), np.arange(24) + 24 * rng.integers(1, later_days)])
-
-
-def as_batch(
-    raw: Inputs, actual: NDArray[np.float32], inputs: list[str], leads: NDArray[np.int64], options: TrainingOptions
-) -> Batch:
-    """Tensors of these windows at `leads`; missing actual hours weigh nothing."""
-    made = features(raw, inputs_used=inputs, context_hours=options.context_hours, leads=leads)
-    scaled = np.clip((actual[:, leads] - made.loc) / made.scale, -50, 50)  # (n, leads)
-    weight = np.isfinite(scaled) * np.where(leads < 24, 1.0, options.later_days_weight)[None, :]
-    tensors = [torch.from_numpy(array) for array in (made.sequence, made.leads, made.candidates, made.missing)]
-    scaled, weight = np.nan_to_num(scaled).astype(np.float32), weight.astype(np.float32)
-    return tensors, torch.from_numpy(scaled), torch.from_numpy(weight)
-
-
-def _loss(network: Forecaster, batch: Batch, options: TrainingOptions) -> Tensor:
-    tensors, actual, weight = batch
-    quantiles = network(*tensors)  # (n, leads, 3)
-    loss = pinball(quantiles, actual)  # (n, leads)
-    return (loss * weight).sum() / weight.sum()
-
-
-def _validation(
-    buildings: Sequence[Building], later: Origins, inputs: list[str], options: TrainingOptions
-) -> list[Batch]:
-    """The same windows and hidden parts at every check."""
-    rng = np.random.default_rng(options.seed + 1)
-    chosen = later.pick(rng.choice(len(later), min(VALIDATION_WINDOWS, len(later)), replace=False))
-    batches = []
-    for start in range(0, len(chosen), options.batch_windows):
-        part = chosen.pick(np.arange(start, min(start + options.batch_windows, len(chosen))))
-        raw, actual = cut(buildings, part, context_hours=options.context_hours, lead_hours=options.lead_hours)
-        batches.append(as_batch(hidden(raw, rng), actual, inputs, np.arange(min(24, options.lead_hours)), options))
-    return batches
-
-
-def _validation_loss(network: Forecaster, batches: list[Batch], options: TrainingOptions) -> float:
-    network.eval()
+def _quantiles(network: nn.Module, days: Iterable[Features], device: str) -> NDArray[np.float64]:
     with torch.inference_mode():
-        losses = [_loss(network, batch, options).item() * len(batch[1]) for batch in batches]
-    network.train()
-    return sum(losses) / sum(len(batch[1]) for batch in batches)
+        parts = [network(made.to(device)).cpu().double().numpy() for made in days]
+    return np.concatenate(parts, axis=1)
+
+
+def _half_without_forecast_weather(inputs: Inputs, rng: np.random.Generator) -> Inputs:
+    is_unknown = rng.random((len(inputs["origin"]), 1)) < 0.5
+    changed = dict(inputs)
+    for name in ("future_temperature_c", "future_humidity_pct"):
+        changed[name] = np.where(is_unknown, np.float32(np.nan), inputs[name])
+    return changed
+
+
+def _copied(network: nn.Module) -> dict[str, Tensor]:
+    return {name: weight.detach().clone() for name, weight in network.state_dict().items()}
 
 
 def _progress(show: bool) -> Progress:

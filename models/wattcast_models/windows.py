@@ -1,4 +1,4 @@
-"""Training windows: cut from long hourly series at random origins, with parts hidden as they will be missing in use."""
+"""Training windows: cut from long hourly series at random origins, then spoilt as inputs will be in use."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wattcast_models.features import CONTEXT_INPUTS, Inputs
+from wattcast_models.features import CONTEXT_INPUTS, DAY_HOURS, Inputs
 from wattcast_models.readings import METADATA, Building
 
-LEAST_HISTORY_HOURS = 7 * 24
+LEAST_HISTORY_HOURS = 7 * DAY_HOURS
+FORECAST_ERROR = {"future_temperature_c": 1.5, "future_humidity_pct": 10.0}  # standard deviation a day ahead
 
 
 @dataclass(frozen=True)
@@ -26,31 +27,54 @@ class Origins:
         return Origins(self.building[rows], self.hour[rows])
 
 
-def split_origins(
+@dataclass(frozen=True)
+class Stretches:
+    """Unbroken runs of hours at which windows may begin: of `building` numbers, from `first` on, `hours` long, (runs,)."""
+
+    building: NDArray[np.int64]
+    first: NDArray[np.int64]
+    hours: NDArray[np.int64]
+
+    @property
+    def windows(self) -> int:
+        return int(self.hours.sum())
+
+    def sample(self, count: int, rng: np.random.Generator) -> Origins:
+        """`count` origins, each hour as likely as any other."""
+        end = np.cumsum(self.hours)
+        chosen = rng.integers(0, end[-1], count)
+        run = np.searchsorted(end, chosen, side="right")
+        return Origins(self.building[run], self.first[run] + chosen - (end[run] - self.hours[run]))
+
+
+def split_by_time(
     buildings: Sequence[Building], *, lead_hours: int, validation_share: float
-) -> tuple[Origins, Origins]:
-    """Origins for training and for validation: the last share of each building's time validates, and no training
-    window reaches into it. An origin has a day of energy both in the week before it and among the hours after it."""
-    train: list[Origins] = []
-    validation: list[Origins] = []
+) -> tuple[Stretches, Stretches]:
+    """Where windows for training and for validation begin: the last share of each building's time validates, and no
+    training window reaches into it. An origin has a day of energy in the week before it and half a day after it."""
+    parts: tuple[list[Stretches], list[Stretches]] = ([], [])
     for number, building in enumerate(buildings):
         seen = np.concatenate([[0], np.cumsum(np.isfinite(building.values[:, 0]))])
-        hours = np.arange(LEAST_HISTORY_HOURS, building.hours - 24 + 1)
+        hours = np.arange(LEAST_HISTORY_HOURS, building.hours - DAY_HOURS + 1)
         border = int(building.hours * (1 - validation_share))
         has_past = seen[hours] - seen[hours - LEAST_HISTORY_HOURS] >= 24
-        has_future = seen[hours + 24] - seen[hours] >= 12
-        hours = hours[has_past & has_future]
-        ends = np.minimum(hours + lead_hours, building.hours)
-        for kept, into in ((hours[ends <= border], train), (hours[hours >= border], validation)):
-            into.append(Origins(np.full(len(kept), number), kept))
-    return _joined(train), _joined(validation)
+        has_future = seen[hours + DAY_HOURS] - seen[hours] >= 12
+        is_training = np.minimum(hours + lead_hours, building.hours) <= border
+        for kept, into in zip((is_training, hours >= border), parts, strict=True):
+            into.append(_runs(number, hours, has_past & has_future & kept))
+    return _joined(parts[0]), _joined(parts[1])
 
 
-def _joined(parts: Sequence[Origins]) -> Origins:
-    return Origins(
-        np.concatenate([part.building for part in parts]) if parts else np.empty(0, np.int64),
-        np.concatenate([part.hour for part in parts]) if parts else np.empty(0, np.int64),
-    )
+def _runs(number: int, hours: NDArray[np.int64], kept: NDArray[np.bool_]) -> Stretches:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], kept.astype(np.int8), [0]])))
+    begin, end = edges[::2], edges[1::2]
+    return Stretches(np.full(len(begin), number), hours[begin], end - begin)
+
+
+def _joined(parts: Sequence[Stretches]) -> Stretches:
+    empty = [np.empty(0, np.int64)]
+    columns = zip(*([part.building, part.first, part.hours] for part in parts), strict=True) if parts else [empty] * 3
+    return Stretches(*(np.concatenate(column) for column in columns))
 
 
 def cut(
@@ -78,10 +102,14 @@ def cut(
     return inputs, values[:, context_hours:, 0]
 
 
-def hidden(inputs: Inputs, rng: np.random.Generator) -> dict[str, NDArray[np.generic]]:
-    """A copy with parts of random rows missing: future weather (half of the rows), each context series (one in five),
-    a gap of up to three days, the recent hours (stale), all but the recent days (short history), metadata of a place.
+def as_in_use(
+    inputs: Inputs, actual: NDArray[np.float32], rng: np.random.Generator
+) -> tuple[dict[str, NDArray[np.generic]], NDArray[np.float32]]:
+    """A copy as a forecast will meet it: weather forecasts that err, unsteady meters, and parts of random rows missing.
 
+    Missing are future weather (more than half of the rows), each context series (one in five), a gap of up to three
+    days, the recent hours (stale), all but the recent days (short history), metadata of a place. Three in ten rows have
+    up to 10 % noise on every hour, which keeps the outer quantiles honest on meters noisier than those trained on.
     Inputs are scaled by row, so a change of unit or size needs no copies of its own.
     """
     changed = dict(inputs)
@@ -95,18 +123,35 @@ def hidden(inputs: Inputs, rng: np.random.Generator) -> dict[str, NDArray[np.gen
     def any_hour(lowest: int, highest: int) -> NDArray[np.int64]:
         return rng.integers(lowest, highest, (rows, 1))
 
+    size = (some(0.3) * rng.uniform(0, 0.1, (rows, 1))).astype(np.float32)
+    energy *= 1 + size * rng.standard_normal(energy.shape, np.float32)
+    actual = actual * (1 + size * rng.standard_normal(actual.shape, np.float32))
     gap_start = any_hour(0, hours)
     gap = (position >= gap_start) & (position < gap_start + any_hour(1, 73))
-    is_hidden = (gap | (rng.random((rows, hours)) < 0.02)) & some(0.2)
-    is_hidden |= (position >= hours - any_hour(1, 25)) & some(0.05)
+    is_hidden = (gap | (rng.random((rows, hours), np.float32) < 0.02)) & some(0.1)
+    is_hidden |= (position >= hours - any_hour(1, 25)) & some(0.04)
     is_hidden |= (position < hours - any_hour(24, hours)) & some(0.1)
     changed["energy_usage_kwh"] = np.where(is_hidden, np.float32(np.nan), energy)
     for name in CONTEXT_INPUTS[1:]:
         changed[name] = np.where(some(0.2), np.float32(np.nan), inputs[name])
     no_forecast = some(0.6)
-    for name in ("future_temperature_c", "future_humidity_pct"):
-        changed[name] = np.where(no_forecast | some(0.1), np.float32(np.nan), inputs[name])
+    for name, error in FORECAST_ERROR.items():
+        forecast = inputs[name] + _forecast_error(error, inputs[name].shape, rng)
+        changed[name] = np.where(no_forecast | some(0.1), np.float32(np.nan), forecast)
     unknown = some(0.05)[:, 0]
     for name in ("country", "closures"):
         changed[name] = np.where(unknown, "", inputs[name])
-    return changed
+    return changed, actual
+
+
+def _forecast_error(error: float, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Errors of weather forecasts, (n, leads): of standard deviation `error` a day ahead, growing with the lead, the
+    same for hours near each other."""
+    rows, leads = shape
+    steps = rng.standard_normal((rows, -(-leads // 6) + 1))  # one every six hours
+    lasting = rng.standard_normal((rows, 1))
+    at = np.arange(leads) / 6
+    low = at.astype(int)
+    between = steps[:, low] * (1 - (at - low)) + steps[:, low + 1] * (at - low)
+    size = error * (0.5 + 0.5 * np.sqrt(np.arange(leads) / DAY_HOURS))
+    return np.asarray((0.8 * lasting + 0.6 * between) * size, np.float32)

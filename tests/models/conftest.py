@@ -13,13 +13,18 @@ import torch
 from numpy.typing import NDArray
 
 from wattcast_models import artifact
-from wattcast_models.columns import feature_names
 from wattcast_models.mlflow_store import asked
-from wattcast_models.networks import QUANTILES, Forecaster, Kind
+from wattcast_models.networks import QUANTILES
+from wattcast_models.options import TrainingOptions
 from wattcast_models.registry import Registry
 
 Arrays = dict[str, NDArray[Any]]
 INPUTS = ["energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy", "calendar", "day_of_year"]
+
+
+def small_network(*kinds: str) -> dict[str, Any]:
+    """The config of a small network, or of an ensemble of several."""
+    return TrainingOptions(members=kinds, hidden=16, summary=8).network
 
 
 @pytest.fixture
@@ -55,19 +60,20 @@ def raw() -> Callable[..., Arrays]:
 def write_artifact(tmp_path: Path) -> Callable[..., Path]:
     """Writes an artifact with the weights of a seed into a folder of its own and returns the folder."""
 
-    def write(seed: int = 0, kind: Kind = "mlp", lead_hours: int = 168) -> Path:
+    def write(seed: int = 0, kind: str = "mlp", lead_hours: int = 168) -> Path:
         torch.manual_seed(seed)
+        network = small_network(kind)
         config = {
             "name": "test",
             "version": f"v{seed}",
-            "network": {"kind": kind, "hidden": 16, "summary": 8},
+            "network": network,
             "inputs": INPUTS,
             "quantiles": list(QUANTILES),
             "context_hours": 672,
             "lead_hours": lead_hours,
         }
         folder = tmp_path / f"{kind}_{seed}"
-        artifact.save(folder, Forecaster(kind, len(feature_names(INPUTS)), 16, 8), config)
+        artifact.save(folder, artifact.untrained(network, INPUTS, QUANTILES), config)
         return folder
 
     return write

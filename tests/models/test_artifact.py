@@ -38,8 +38,17 @@ def test_changed_weights_are_refused(write_artifact: Callable[..., Path]) -> Non
         ({"inputs": ["energy_usage_kwh", "moon"]}, "moon"),
         ({"features": ["day_1"]}, "other features"),
         ({"network": {"kind": "oracle"}}, "network is unknown"),
-        ({"network": {"kind": "mlp", "hidden": 8, "summary": 8}}, "cannot be loaded"),
+        ({"network": {"kind": "mlp", "hidden": 16, "summary": 8}}, "network is unknown"),
+        ({"network": {"kind": "mlp", "hidden": 10**9, "summary": 8, "dropout": 0.0}}, "network is unknown"),
+        ({"network": {"kind": "ensemble", "members": []}}, "network is unknown"),
+        ({"network": {"kind": "ensemble", "members": [{"kind": "ensemble", "members": []}]}}, "network is unknown"),
+        ({"network": {"kind": "mlp", "hidden": 8, "summary": 8, "dropout": 0.0}}, "cannot be loaded"),
         ({"quantiles": [0.5]}, "quantiles"),
+        ({"quantiles": [0.9, 0.5, 0.1]}, "quantiles"),
+        ({"quantiles": [0.1, "0.5", 0.9]}, "quantiles"),
+        ({"calibration": {"0.1": [1.0]}}, "calibration"),
+        ({"calibration": {"0.1": [1.0] * 168, "0.9": [float("nan")] * 168}}, "calibration"),
+        ({"context_hours": 700}, "whole days"),
         ({"lead_hours": 1000}, "lead_hours"),
         ({"version": None}, "version"),
     ],
@@ -57,7 +66,7 @@ def test_weights_that_are_not_finite_are_refused(write_artifact: Callable[..., P
     folder = write_artifact()
     config, weights = artifact.read(folder)
     network = artifact.build_network(config, weights)
-    network.head.bias[0] = torch.nan
+    network.head.out.bias[0] = torch.nan
     artifact.save(folder, network, config)
     with pytest.raises(ArtifactError, match="not all finite"):
         Predictor.read(folder)
@@ -84,7 +93,7 @@ def test_a_folder_that_is_missing_or_half_written_is_refused(
 def test_the_shipped_artifact_loads_is_small_and_says_where_it_comes_from() -> None:
     folder = artifact.shipped_artifact()
     predictor = Predictor.read(folder)
-    assert sum(file.stat().st_size for file in folder.iterdir()) < 3_000_000
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 16_000_000
     assert predictor.lead_hours == 168
     assert "Cambridge" in predictor.config["attribution"]
     assert len(predictor.config["training_building_ids"]) == 57

@@ -1,31 +1,40 @@
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.models.conftest import INPUTS
 
-from wattcast_models.columns import CANDIDATES, feature_names
-from wattcast_models.features import Features, features, normalise
+from wattcast_models.columns import CANDIDATES, hour_names
+from wattcast_models.features import Features, features, features_by_day, normalise
 from wattcast_models.readings import Building
 from wattcast_models.windows import Origins, cut
 
 LONDON = {"timezone": "Europe/London", "country": "GB", "building_type": "", "closures": ""}
 
 
-def made(inputs: Any, leads: int = 24) -> Features:
-    return features(inputs, inputs_used=INPUTS, context_hours=672, leads=np.arange(leads))
+def made(inputs: Any, day: int = 0) -> Features:
+    return features(inputs, inputs_used=INPUTS, context_hours=672, day=day)
+
+
+def parts(result: Features) -> dict[str, torch.Tensor]:
+    own = {name: part for name, part in vars(result).items() if name != "grid"}
+    return own | {name: part for name, part in vars(result.grid).items() if name != "days_ahead"}
 
 
 def differs(one: Features, other: Features) -> list[str]:
-    return [part.name for part in fields(one) if not np.array_equal(getattr(one, part.name), getattr(other, part.name))]
+    return [name for name, part in parts(one).items() if not torch.equal(part, parts(other)[name])]
 
 
-def lead_column(inputs: Any, name: str, leads: int = 24) -> np.ndarray:
-    return made(inputs, leads).leads[..., feature_names(INPUTS).index(name)]
+def hour_column(inputs: Any, name: str, day: int = 0) -> np.ndarray:
+    return made(inputs, day).hours[0, :, hour_names(INPUTS).index(name)].numpy()
+
+
+def are_finite(result: Features) -> bool:
+    return all(bool(part.isfinite().all()) for part in parts(result).values())
 
 
 def series(hours: int = 1000) -> np.ndarray:
@@ -35,41 +44,49 @@ def series(hours: int = 1000) -> np.ndarray:
     )
 
 
+@pytest.mark.parametrize("day", [0, 1, 6])
 @pytest.mark.parametrize("origin", [700, 713, 832])
-def test_what_happens_after_the_origin_changes_no_feature_but_future_weather(origin: int) -> None:
+def test_what_happens_after_the_origin_changes_no_feature_but_future_weather(origin: int, day: int) -> None:
     before = series().astype(np.float32)
-    after = before.copy()
+    after, last_hour = before.copy(), before.copy()
     after[origin:] = 1e6
-    one, other = (
-        made(cut([Building("b", 473_000, values, LONDON)], at, context_hours=672, lead_hours=168)[0] | weather, 168)
-        for at in [Origins(np.array([0]), np.array([origin]))]
-        for weather in [{name: np.full((1, 168), 9.0) for name in ("future_temperature_c", "future_humidity_pct")}]
-        for values in (before, after)
+    last_hour[origin - 1] += 1
+    at = Origins(np.array([0]), np.array([origin]))
+    weather = {name: np.full((1, 168), 9.0) for name in ("future_temperature_c", "future_humidity_pct")}
+    one, other, changed = (
+        made(cut([Building("b", 473_000, values, LONDON)], at, context_hours=672, lead_hours=168)[0] | weather, day)
+        for values in (before, after, last_hour)
     )
     assert differs(one, other) == []
-    last_hour_changed = before.copy()
-    last_hour_changed[origin - 1] += 1
-    inputs, _ = cut(
-        [Building("b", 473_000, last_hour_changed, LONDON)],
-        Origins(np.array([0]), np.array([origin])),
-        context_hours=672,
-        lead_hours=168,
-    )
-    assert "candidates" in differs(one, made(inputs, 168))
+    assert "window" in differs(one, changed)
 
 
-def test_no_lag_reaches_the_target_day_when_clocks_change(raw: Callable[..., Any]) -> None:
-    for origin in ("2024-03-30T05", "2024-03-31T00", "2024-10-27T00", "2024-10-26T12"):
-        inputs = raw(1, lead_hours=168, origin=origin)
-        inputs["energy_usage_kwh"] = np.arange(672, dtype=np.float32)[None]
-        assert np.isfinite(made(inputs, 168).candidates).all()
+@pytest.mark.parametrize("origin", ["2024-03-30T05", "2024-03-31T00", "2024-10-27T00", "2024-10-26T12"])
+def test_no_lag_reaches_past_the_origin_when_clocks_change(raw: Callable[..., Any], origin: str) -> None:
+    inputs = raw(1, lead_hours=168, origin=origin)
+    inputs["energy_usage_kwh"] = np.arange(672, dtype=np.float32)[None]
+    for day in range(7):
+        result = made(inputs, day)
+        assert are_finite(result)
+        hours = (result.grid.energy * result.scale[..., None] + result.loc[..., None])[0].round().long()
+        at_day_end = torch.arange(1, 29)[:, None] * 24
+        known = result.grid.present[0] > 0
+        assert ((hours < at_day_end + 2) | ~known).all()
+        assert (result.grid.present[0].sum() >= 670).all()
+
+
+def test_days_made_together_are_the_days_made_apart(raw: Callable[..., Any]) -> None:
+    inputs = raw(3, lead_hours=168, origin="2024-03-29T10")
+    together = features_by_day(inputs, inputs_used=INPUTS, context_hours=672, days=range(7))
+    for day, result in enumerate(together):
+        assert differs(result, made(inputs, day)) == []
 
 
 def test_same_hour_last_week_follows_the_local_clock_over_a_clock_change(raw: Callable[..., Any]) -> None:
     inputs = raw(1, origin="2024-04-02T00")  # summer time since 03-31: a week before, 09:00 local was 09:00 UTC
     hours = np.datetime64("2024-04-02T00", "h") + np.arange(-672, 0)
     inputs["energy_usage_kwh"] = (hours == np.datetime64("2024-03-26T09")).astype(np.float32)[None] + 1
-    week_1 = made(inputs).candidates[0, :, CANDIDATES.index("week_1")]
+    week_1 = made(inputs).candidates[0, :, CANDIDATES.index("week_1")].numpy()
     assert np.flatnonzero(week_1).tolist() == [8]  # 08:00 UTC is 09:00 in London
 
 
@@ -77,8 +94,24 @@ def test_missing_hours_are_marked_and_not_used(raw: Callable[..., Any]) -> None:
     inputs = raw(1)
     inputs["energy_usage_kwh"][0, -168 + 5] = np.nan
     week_1, day_7 = CANDIDATES.index("week_1"), CANDIDATES.index("day_7")
-    missing = made(inputs).missing[0]
-    assert np.argwhere(missing).tolist() == sorted([[5, day_7], [5, week_1]])
+    assert made(inputs).missing[0].nonzero().tolist() == sorted([[5, day_7], [5, week_1]])
+
+
+@pytest.mark.parametrize(("day", "weekday"), [(0, 2), (3, 5), (6, 1)])
+def test_a_later_day_looks_back_to_its_own_weekday(raw: Callable[..., Any], day: int, weekday: int) -> None:
+    inputs = raw(1, lead_hours=168)  # from a Wednesday on
+    hours = np.datetime64("2024-05-15T00", "h") + np.arange(-672, 0)
+    weekdays = (hours.astype("datetime64[D]").astype(int) + 3) % 7
+    inputs["energy_usage_kwh"] = weekdays.astype(np.float32)[None]
+    result = made(inputs, day)
+    for name in ("week_1", "week_4", "weekday"):
+        found = result.candidates[..., CANDIDATES.index(name)] * result.scale + result.loc
+        known = ~result.missing[..., CANDIDATES.index(name)]
+        local_midnight = 23  # 23:00 UTC is the next day in London
+        assert known[0, :local_midnight].all()
+        torch.testing.assert_close(
+            found[0, :local_midnight], torch.full((23,), float(weekday)).double(), atol=1e-3, rtol=0
+        )
 
 
 def test_a_holiday_is_compared_with_days_off(raw: Callable[..., Any]) -> None:
@@ -88,7 +121,7 @@ def test_a_holiday_is_compared_with_days_off(raw: Callable[..., Any]) -> None:
     is_weekend = np.isin((days + 3) % 7, (5, 6)) | (hours.astype("datetime64[D]") == np.datetime64("2024-05-06"))
     inputs["energy_usage_kwh"] = np.where(is_weekend, 5, 50).astype(np.float32)[None]
     shapes = made(inputs)
-    forecast = shapes.candidates[0, :23, CANDIDATES.index("same_kind_of_day")] * shapes.scale + shapes.loc
+    forecast = shapes.candidates[0, :23, CANDIDATES.index("kind")] * shapes.scale + shapes.loc
     np.testing.assert_allclose(forecast[0, 2:], 5, atol=1e-3)
 
 
@@ -97,8 +130,8 @@ def test_a_constant_load_gives_finite_features_around_zero(raw: Callable[..., An
     inputs = raw(2)
     inputs["energy_usage_kwh"][:] = load
     result = made(inputs)
-    assert np.abs(result.candidates).max() < 1e-3
-    assert all(np.isfinite(array).all() for array in (result.sequence, result.leads, result.candidates, result.loc))
+    assert result.candidates.abs().max() < 1e-3
+    assert are_finite(result)
 
 
 def test_everything_missing_gives_finite_features(raw: Callable[..., Any]) -> None:
@@ -108,15 +141,15 @@ def test_everything_missing_gives_finite_features(raw: Callable[..., Any]) -> No
             inputs[name] = np.full_like(values, np.nan)
     result = made(inputs)
     assert result.missing.all()
-    assert all(np.isfinite(array).all() for array in (result.sequence, result.leads, result.candidates, result.scale))
+    assert are_finite(result)
 
 
 def test_weather_and_occupancy_reach_the_features(raw: Callable[..., Any]) -> None:
     inputs = raw(1)
-    assert not lead_column(inputs, "future_temperature_missing").any()
-    assert lead_column(inputs, "occupancy_week_1").max() > 1
+    assert not hour_column(inputs, "future_temperature_missing").any()
+    assert hour_column(inputs, "occupancy_week_1").max() > 1
     inputs["future_temperature_c"][0, 3] = np.nan
-    assert np.flatnonzero(lead_column(inputs, "future_temperature_missing")[0]).tolist() == [3]
+    assert np.flatnonzero(hour_column(inputs, "future_temperature_missing")).tolist() == [3]
 
 
 @settings(max_examples=60, deadline=None)
@@ -131,7 +164,7 @@ def test_scaled_energy_times_scale_plus_loc_is_the_energy(
 ) -> None:
     values = np.array([energy]) * size + shift
     values[0, :missing] = np.nan
-    scaled, present, loc, scale = normalise(values)
+    scaled, present, loc, scale = (part.numpy() for part in normalise(torch.from_numpy(values)))
     inside = present & (np.abs(scaled) < 29.9)
     tolerance = 1e-5 * (scale.max() * 30 + np.abs(loc).max())
     np.testing.assert_allclose((scaled * scale + loc)[inside], values[inside], atol=tolerance)
@@ -143,5 +176,5 @@ def test_one_wild_reading_hardly_moves_the_scale() -> None:
     usual = np.random.default_rng(0).uniform(10, 20, (1, 672)).astype(np.float32)
     wild = usual.copy()
     wild[0, 100] = 1e6
-    (_, _, loc, scale), (_, _, wild_loc, wild_scale) = normalise(usual), normalise(wild)
+    (_, _, loc, scale), (_, _, wild_loc, wild_scale) = (normalise(torch.from_numpy(each)) for each in (usual, wild))
     np.testing.assert_allclose([wild_loc, wild_scale], [loc, scale], rtol=0.02)

@@ -1,41 +1,69 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
+from tests.models.conftest import INPUTS, small_network
+from torch import nn
 
-from wattcast_models.columns import CANDIDATES
-from wattcast_models.features import SEQUENCE, SEQUENCE_HOURS
-from wattcast_models.networks import KINDS, Forecaster, Kind, pinball
+from wattcast_models import artifact
+from wattcast_models.features import Features, features
+from wattcast_models.networks import KINDS, QUANTILES, pinball
+
+EVERY = [[kind] for kind in KINDS] + [["mlp", "profile"]]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_quantiles_never_cross_whatever_the_inputs_and_weights(kind: Kind) -> None:
+def untrained(*kinds: str, quantiles: tuple[float, ...] = QUANTILES) -> nn.Module:
     torch.manual_seed(0)
-    network = Forecaster(kind, features=9, hidden=16, summary=8)
+    return artifact.untrained(small_network(*kinds), INPUTS, quantiles)
+
+
+def made(raw: Any) -> Features:
+    return features(raw, inputs_used=INPUTS, context_hours=672)
+
+
+@pytest.mark.parametrize("kinds", EVERY)
+@pytest.mark.parametrize("quantiles", [QUANTILES, (0.01, 0.1, 0.5, 0.6, 0.9)])
+def test_quantiles_never_cross_whatever_the_inputs_and_weights(
+    raw: Callable[..., Any], kinds: list[str], quantiles: tuple[float, ...]
+) -> None:
+    network, usual = untrained(*kinds, quantiles=quantiles), made(raw(50))
+    wild = replace(
+        usual,
+        hours=10 * torch.randn(usual.hours.shape),
+        window=10 * torch.randn(usual.window.shape),
+        candidates=10 * torch.randn(usual.candidates.shape),
+        missing=torch.rand(usual.missing.shape) < 0.5,
+    )
     with torch.no_grad():
         for weight in network.parameters():
             weight.normal_(0, 2)
-        quantiles = network(
-            10 * torch.randn(50, SEQUENCE_HOURS, len(SEQUENCE)),
-            10 * torch.randn(50, 30, 9),
-            10 * torch.randn(50, 30, len(CANDIDATES)),
-            torch.rand(50, 30, len(CANDIDATES)) < 0.5,
-        )
-    assert quantiles.shape == (50, 30, 3)
-    assert (quantiles.diff(dim=-1) >= 0).all()
+        forecast = network(wild)
+    assert forecast.shape == (50, 24, len(quantiles))
+    assert (forecast.diff(dim=-1) >= 0).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_row_without_any_past_hour_still_gets_a_finite_forecast(kind: Kind) -> None:
-    shapes = [(2, SEQUENCE_HOURS, len(SEQUENCE)), (2, 24, 9), (2, 24, len(CANDIDATES))]
-    missing = torch.ones(2, 24, len(CANDIDATES), dtype=torch.bool)
-    assert Forecaster(kind, 9, 16, 8)(*(torch.zeros(shape) for shape in shapes), missing).isfinite().all()
+@pytest.mark.parametrize("kinds", EVERY)
+def test_a_row_without_any_past_hour_still_gets_a_finite_forecast(raw: Callable[..., Any], kinds: list[str]) -> None:
+    inputs = raw(2)
+    inputs["energy_usage_kwh"][:] = torch.nan
+    assert untrained(*kinds)(made(inputs)).isfinite().all()
+
+
+@pytest.mark.parametrize("kinds", EVERY)
+def test_an_untrained_network_already_repeats_the_past(raw: Callable[..., Any], kinds: list[str]) -> None:
+    usual = made(raw(20))
+    distance = (untrained(*kinds)(usual)[..., 1] - usual.candidates.mean(dim=-1)).abs().mean()
+    assert distance < 0.5 * usual.candidates.std()
 
 
 def test_the_lstm_has_two_layers_of_64_units() -> None:
-    lstm = Forecaster("lstm", 9, 16, 8).encoder.lstm
+    lstm = untrained("lstm").lstm
     assert (lstm.num_layers, lstm.hidden_size) == (2, 64)
 
 
 def test_pinball_asks_more_for_a_miss_on_the_unlikely_side() -> None:
-    quantiles = torch.tensor([[[0.0, 0.0, 0.0]]])
-    assert pinball(quantiles, torch.tensor([[1.0]])).item() == pytest.approx(0.1 + 0.5 + 0.9)
-    assert pinball(quantiles[..., [0, 0, 0]] + 1, torch.tensor([[0.0]])).item() == pytest.approx(0.9 + 0.5 + 0.1)
+    zero = torch.zeros(1, 1, 3)
+    assert pinball(zero, torch.tensor([[1.0]]), (0.2, 0.5, 0.6)).item() == pytest.approx((0.2 + 0.5 + 0.6) / 3)
+    assert pinball(zero + 1, torch.tensor([[0.0]]), (0.2, 0.5, 0.6)).item() == pytest.approx((0.8 + 0.5 + 0.4) / 3)

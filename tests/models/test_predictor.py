@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.models.conftest import INPUTS, small_network
 
 from wattcast_models import artifact
+from wattcast_models.networks import KINDS, QUANTILES, members
 from wattcast_models.predictor import Predictor, network_of
 
 
-@pytest.mark.parametrize("kind", ["mlp", "lstm"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_forecast_has_a_row_per_building_an_hour_per_future_hour_and_ordered_quantiles(
     raw: Callable[..., Any], write_artifact: Callable[..., Path], kind: str
 ) -> None:
@@ -104,3 +106,43 @@ def test_inputs_of_wrong_shapes_are_a_value_error(raw: Callable[..., Any], write
 
 def test_no_rows_give_no_forecasts(raw: Callable[..., Any], write_artifact: Callable[..., Path]) -> None:
     assert Predictor.read(write_artifact())(raw(0)).shape == (0, 24, 3)
+
+
+def test_a_model_may_have_more_quantiles_and_gives_three_where_three_are_asked_for(
+    raw: Callable[..., Any], tmp_path: Path, write_artifact: Callable[..., Path]
+) -> None:
+    config, _ = artifact.read(write_artifact())
+    more = config | {"quantiles": [0.05, 0.1, 0.5, 0.75, 0.9]}
+    artifact.save(tmp_path / "more", artifact.untrained(config["network"], config["inputs"], more["quantiles"]), more)
+    predictor = Predictor.read(tmp_path / "more")
+    every = predictor.forecast(raw())
+    assert every.shape == (3, 24, 5)
+    assert (np.diff(every, axis=-1) >= 0).all()
+    np.testing.assert_array_equal(predictor(raw()), every[..., [1, 2, 4]])
+
+
+def test_an_ensemble_forecasts_the_mean_of_its_members(raw: Callable[..., Any], tmp_path: Path) -> None:
+    config = {"name": "e", "version": "1", "network": small_network("mlp", "profile"), "inputs": INPUTS}
+    config |= {"quantiles": list(QUANTILES), "context_hours": 672, "lead_hours": 24}
+    ensemble = artifact.untrained(config["network"], INPUTS, QUANTILES)
+    artifact.save(tmp_path / "ensemble", ensemble, config)
+    parts = []
+    for member, about in zip(members(ensemble), config["network"]["members"], strict=True):
+        artifact.save(tmp_path / about["kind"], member, config | {"network": about})
+        parts.append(Predictor.read(tmp_path / about["kind"])(raw()))
+    forecast = Predictor.read(tmp_path / "ensemble")(raw())
+    np.testing.assert_allclose(forecast, np.mean(parts, axis=0), rtol=1e-5)
+    assert not np.allclose(*parts)
+
+
+def test_a_calibration_widens_the_hours_that_it_names_and_leaves_the_median(
+    raw: Callable[..., Any], write_artifact: Callable[..., Path]
+) -> None:
+    predictor = Predictor.read(write_artifact())
+    factors = {"0.1": [1.0] * 168, "0.9": [1.0] * 24 + [2.0] * 144}
+    calibrated = Predictor(predictor.config | {"calibration": factors}, predictor.weights)
+    before, after = predictor(raw(lead_hours=48)), calibrated(raw(lead_hours=48))
+    np.testing.assert_allclose(after[..., :2], before[..., :2])
+    np.testing.assert_allclose(after[:, :24], before[:, :24])
+    width = before[..., 2] - before[..., 1]
+    np.testing.assert_allclose(after[:, 24:, 2], before[:, 24:, 1] + 2 * width[:, 24:])
