@@ -23,6 +23,7 @@ PROFILES = ("kind", "kind_14d", "kind_fading_3d", "kind_fading_10d", "weekday_28
 CANDIDATES = LAGS + PROFILES
 LEVEL_HOURS = ((0, 1), (1, 3), (0, 3), (3, 12), (0, 24), (24, 48), (0, 168), (168, 336), (336, 672))
 LEVELS = tuple(f"level_{newest}_{oldest}h" for newest, oldest in LEVEL_HOURS)
+HABITS = ("lasts_1h", "lasts_24h", "lasts_168h", "of_whole_days", "of_few_hours", "spread", "spread_7d")
 
 HOUR_COLUMNS = {
     "energy_usage_kwh": (
@@ -45,7 +46,7 @@ HOUR_COLUMNS = {
     "occupancy": ("occupancy_day_1", "occupancy_week_1", "occupancy_kind"),
 }  # fmt: skip
 WINDOW_COLUMNS = {
-    "energy_usage_kwh": (*LEVELS, "history"),
+    "energy_usage_kwh": (*LEVELS, *HABITS, "history"),
     "calendar": (),
     "day_of_year": (),
     "temperature_c": ("temperature_24h", "temperature_168h", "temperature_mean", "temperature_missing"),
@@ -159,7 +160,32 @@ def level_columns(grid: Grid) -> Columns:
     for name, (newest, oldest) in zip(LEVELS, LEVEL_HOURS, strict=True):
         part = slice(max(hours - oldest, 0), hours - newest)
         columns[name] = mean(above[:, part], present[:, part], dim=1)[0][:, None]
+    columns |= habit_columns((grid.energy - usual) * grid.present, grid.present)
     return columns | {"history": present.mean(dim=1, keepdim=True)}
+
+
+def habit_columns(above: Tensor, present: Tensor) -> Columns:
+    """How this load strays from its usual course, (n, days, 24): for how long, by whole days or by single hours, how far.
+
+    What lasts is worth repeating, what does not is noise: this tells one building from another.
+    """
+    square = mean(above.flatten(1) ** 2, present.flatten(1), dim=1)[0].clamp(min=1e-6)  # (n,)
+    size = mean(above.flatten(1).abs(), present.flatten(1), dim=1)[0]
+    week = mean(above[:, -7:].flatten(1) ** 2, present[:, -7:].flatten(1), dim=1)[0]
+    of_day = mean(above, present, dim=2)[0]  # (n, days)
+    is_day = (present.mean(dim=2) > 0.5).float()
+
+    def lasting(hours: int) -> Tensor:
+        """The autocorrelation at this lag."""
+        values, known = above.flatten(1), present.flatten(1)
+        both = known[:, hours:] * known[:, :-hours]
+        return mean(values[:, hours:] * values[:, :-hours], both, dim=1)[0] / square
+
+    values = (
+        lasting(1), lasting(24), lasting(168),
+        mean(of_day**2, is_day, dim=1)[0] / square, size / square.sqrt(), square.sqrt(), week.sqrt(),
+    )  # fmt: skip
+    return {name: value.clamp(-3, 3)[:, None] for name, value in zip(HABITS, values, strict=True)}
 
 
 def temperature_columns(past: Tensor, future: Tensor, grid: Grid) -> Columns:

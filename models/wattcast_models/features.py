@@ -45,6 +45,11 @@ class Features:
     loc: Tensor  # (n, 1) kWh
     scale: Tensor  # (n, 1) kWh, > 0
 
+    @property
+    def first_hour(self) -> Tensor:
+        """The hour of the local clock at which the target day begins, (n,)."""
+        return self.grid.target[:, 0, local.HOUR].long()
+
     def to(self, device: str) -> "Features":
         """These features on a device of torch."""
         moved = {name: part.to(device) for name, part in vars(self).items()}

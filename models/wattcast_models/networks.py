@@ -77,7 +77,7 @@ class ProfileNetwork(nn.Module):
 
     def forward(self, made: Features) -> Tensor:
         """Scaled quantiles, (n, 24, quantiles), ascending."""
-        state = functional.gelu(self.enter(torch.cat([made.hours.flatten(1), made.window], dim=1)))  # (n, hidden)
+        state = functional.gelu(self.enter(_whole_day(made)))  # (n, hidden)
         for layer in self.layers:
             state = state + layer(state)
         forecast: Tensor = self.head(state, made)
@@ -101,7 +101,7 @@ class AttentionNetwork(nn.Module):
 
     def forward(self, made: Features) -> Tensor:
         """Scaled quantiles, (n, 24, quantiles), ascending."""
-        state = functional.gelu(self.enter(torch.cat([made.hours.flatten(1), made.window], dim=1)))  # (n, hidden)
+        state = functional.gelu(self.enter(_whole_day(made)))  # (n, hidden)
         tokens = self.token(_days(made))  # (n, days, summary)
         seen, _ = self.attention(self.ask(state)[:, None], tokens, tokens, need_weights=False)  # (n, 1, summary)
         state = state + self.answer(seen[:, 0])
@@ -148,6 +148,8 @@ class Head(nn.Module):
     def forward(self, state: Tensor, made: Features) -> Tensor:
         """`state` is (n, 24, hidden) for a head of one hour, (n, hidden) for one of a day; gives (n, 24, quantiles)."""
         out = self.out(state).view(len(state), DAY_HOURS, -1)
+        if state.dim() == 2:
+            out = _rolled(out, made.first_hour)
         score, correction, below, above = out.split([len(CANDIDATES), 1, self.below, self.above], dim=-1)
         weight = score.masked_fill(made.missing, -1e4).softmax(dim=-1)  # (n, 24, candidates)
         median = (weight * made.candidates).sum(dim=-1, keepdim=True) + correction  # (n, 24, 1)
@@ -181,6 +183,17 @@ def pinball(forecast: Tensor, actual: Tensor, quantiles: Sequence[float]) -> Ten
     error = actual[..., None] - forecast
     levels = forecast.new_tensor(quantiles)
     return torch.maximum(levels * error, (levels - 1) * error).mean(dim=-1)
+
+
+def _whole_day(made: Features) -> Tensor:
+    """(n, 24 columns + window): the columns of all hours from local midnight on, whenever the day begins."""
+    return torch.cat([_rolled(made.hours, -made.first_hour).flatten(1), made.window], dim=1)
+
+
+def _rolled(values: Tensor, by: Tensor) -> Tensor:
+    """(n, 24, columns) with hour h taken from hour h + `by`, (n,), round the clock."""
+    at = (torch.arange(DAY_HOURS, device=values.device) + by[:, None]) % DAY_HOURS  # (n, 24)
+    return values.gather(1, at[..., None].expand_as(values))
 
 
 def _last_week(made: Features) -> Tensor:

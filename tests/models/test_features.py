@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.models.conftest import INPUTS
 
-from wattcast_models.columns import CANDIDATES, hour_names
+from wattcast_models.columns import CANDIDATES, HABITS, hour_names, window_names
 from wattcast_models.features import Features, features, features_by_day, normalise
 from wattcast_models.readings import Building
 from wattcast_models.windows import Origins, cut
@@ -178,3 +178,19 @@ def test_one_wild_reading_hardly_moves_the_scale() -> None:
     wild[0, 100] = 1e6
     (_, _, loc, scale), (_, _, wild_loc, wild_scale) = (normalise(torch.from_numpy(each)) for each in (usual, wild))
     np.testing.assert_allclose([wild_loc, wild_scale], [loc, scale], rtol=0.02)
+
+
+def test_habits_tell_loads_that_drift_from_loads_that_flicker(raw: Callable[..., Any]) -> None:
+    inputs, rng = raw(3), np.random.default_rng(0)
+    shape = 20 + 10 * np.sin(2 * np.pi * np.arange(672) / 24)
+    by_day = np.repeat(rng.normal(0, 4, 28), 24)
+    drifting = np.convolve(rng.normal(0, 1, 672 + 71), np.ones(72) / 8, mode="valid")
+    inputs["energy_usage_kwh"] = np.stack([shape + by_day, shape + rng.normal(0, 4, 672), shape + drifting]).astype(
+        np.float32
+    )
+    window = made(inputs).window
+    habits = {name: window[:, window_names(INPUTS).index(name)].tolist() for name in HABITS}
+    by_day_alone, flickering, drifts = range(3)
+    assert habits["of_whole_days"][by_day_alone] > 0.9 > 0.3 > habits["of_whole_days"][flickering]
+    assert habits["lasts_1h"][drifts] > 0.8 > 0.2 > habits["lasts_1h"][flickering]
+    assert habits["lasts_24h"][drifts] > 0.4 > 0.2 > abs(habits["lasts_24h"][flickering])

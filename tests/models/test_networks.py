@@ -8,8 +8,9 @@ from tests.models.conftest import INPUTS, small_network
 from torch import nn
 
 from wattcast_models import artifact
+from wattcast_models.columns import hour_names
 from wattcast_models.features import Features, features
-from wattcast_models.networks import KINDS, QUANTILES, pinball
+from wattcast_models.networks import KINDS, QUANTILES, _rolled, pinball
 
 EVERY = [[kind] for kind in KINDS] + [["mlp", "profile"]]
 
@@ -67,3 +68,18 @@ def test_pinball_asks_more_for_a_miss_on_the_unlikely_side() -> None:
     zero = torch.zeros(1, 1, 3)
     assert pinball(zero, torch.tensor([[1.0]]), (0.2, 0.5, 0.6)).item() == pytest.approx((0.2 + 0.5 + 0.6) / 3)
     assert pinball(zero + 1, torch.tensor([[0.0]]), (0.2, 0.5, 0.6)).item() == pytest.approx((0.8 + 0.5 + 0.4) / 3)
+
+
+def test_networks_of_a_day_read_and_say_each_hour_at_its_place_on_the_clock(raw: Callable[..., Any]) -> None:
+    usual = made(raw(2, origin="2024-05-15T09"))  # 10:00 in London
+    by_clock = _rolled(usual.hours, -usual.first_hour)
+    hour_cos = by_clock[..., hour_names(INPUTS).index("hour_cos")]
+    torch.testing.assert_close(hour_cos[0], torch.cos(2 * torch.pi * torch.arange(24) / 24), atol=1e-6, rtol=0)
+    torch.testing.assert_close(_rolled(by_clock, usual.first_hour), usual.hours)
+    network = untrained("profile")
+    with torch.no_grad():
+        noon_bias = network.head.out.bias.view(24, -1)
+        noon_bias[12, -3] += 100  # the correction of 12:00
+    raised = network(usual)[0, :, 1] - untrained("profile")(usual)[0, :, 1]
+    assert raised.argmax() == 2
+    assert (raised > 1).sum() == 1
