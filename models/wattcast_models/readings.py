@@ -1,6 +1,6 @@
 """Buildings: their long hourly series, read from files of readings or from the lake, and what is known of their place."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wattcast_models.series import HOUR_US, REVISED, Batches, Revisions, Span, revised, summed
+from wattcast_models.series import EVER_US, HOUR_US, REVISED, Batches, Revisions, Span, revised, summed
 from wattcast_models.sources import batches, dataset, is_table
 
 REQUIRED = ("timestamp", "building_id", "energy_usage_kwh")
@@ -45,6 +45,19 @@ class Building:
         then = self.revisions.of(slice(first, origin))
         is_newest, is_first = (us[:, None] <= issued_us for us in (then.newest_us, then.first_us))
         return np.where(is_newest, newest, np.where(is_first, then.first, np.float32(np.nan)))
+
+
+def late_share(buildings: Sequence[Building]) -> float:
+    """The share of the hours that were first known more than MAX_WAIT_US after their end, so that the forecasts for the
+    next hour could not have them; 0 without revisions."""
+    late = there = 0
+    for building in buildings:
+        if building.revisions is not None:
+            end = building.start + 1 + np.arange(building.hours)
+            first_us = building.revisions.first_us
+            there += int((first_us < EVER_US).sum())
+            late += int(((first_us < EVER_US) & (first_us > end * HOUR_US + MAX_WAIT_US)).sum())
+    return late / max(there, 1)
 
 
 def read_buildings(

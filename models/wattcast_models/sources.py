@@ -72,7 +72,7 @@ def _record_batches(found: ds.Dataset, columns: list[str]) -> Iterator[pa.Record
 
 
 def _taken(held: list[pa.RecordBatch]) -> pd.DataFrame:
-    rows = pa.Table.from_batches(held).to_pandas()
+    rows: pd.DataFrame = pa.Table.from_batches(held).to_pandas()
     held.clear()
     return rows
 
