@@ -43,8 +43,11 @@ class Building:
         waited_us = (self.start + origin) * HOUR_US + MAX_WAIT_US
         issued_us = self.revisions.first_us[max(origin - 1, 0) : origin].min(initial=waited_us)
         then = self.revisions.of(slice(first, origin))
-        is_newest, is_first = (us[:, None] <= issued_us for us in (then.newest_us, then.first_us))
-        return np.where(is_newest, newest, np.where(is_first, then.first, np.float32(np.nan)))
+        is_later = then.newest_us > issued_us
+        had_first = then.first_us[is_later, None] <= issued_us
+        known = newest.copy()
+        known[is_later] = np.where(had_first, then.first[is_later], np.float32(np.nan))
+        return known
 
 
 def late_share(buildings: Sequence[Building]) -> float:
