@@ -56,8 +56,8 @@ def late_share(buildings: Sequence[Building]) -> float:
     late = there = 0
     for building in buildings:
         if building.revisions is not None:
-            end = building.start + 1 + np.arange(building.hours)
             first_us = building.revisions.first_us
+            end = building.start + 1 + np.arange(len(first_us))
             there += int((first_us < EVER_US).sum())
             late += int(((first_us < EVER_US) & (first_us > end * HOUR_US + MAX_WAIT_US)).sum())
     return late / max(there, 1)

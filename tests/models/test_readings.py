@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -6,7 +7,7 @@ import pandas as pd
 import pytest
 from deltalake import write_deltalake
 
-from wattcast_models.readings import building_ids, buildings_of, read_buildings, read_places
+from wattcast_models.readings import building_ids, buildings_of, late_share, read_buildings, read_places
 from wattcast_models.windows import Origins, cut
 
 
@@ -170,6 +171,8 @@ def test_an_hour_that_closed_after_the_forecast_was_issued_is_missing_in_its_con
     # 24 waits for its last hour, three hours at most, and so knows the hour 20; 25 is issued when 24 closes.
     assert missing == {22: [20], 23: [20], 24: [23], 25: [20, 23]}
     assert np.isfinite(building.values[:, 0]).all()
+    assert late_share([building, replace(building, values=building.values[:24])]) == 2 / 48
+    assert late_share([replace(building, revisions=None)]) == 0
 
 
 def test_files_of_readings_have_no_revisions_and_contexts_are_what_they_hold(tmp_path: Path) -> None:
