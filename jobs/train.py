@@ -2,7 +2,8 @@
 
 import hashlib
 import subprocess
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +16,9 @@ from wattcast.settings import project_folder, settings
 from wattcast_models import artifact
 from wattcast_models.networks import KINDS
 from wattcast_models.options import TrainingOptions, parsed, read_options
-from wattcast_models.readings import Building, building_ids, read_buildings
+from wattcast_models.readings import Building, building_ids, late_share, read_buildings
 from wattcast_models.rolling import before_share
+from wattcast_models.sources import newest_version
 from wattcast_models.synthetic import synthetic_buildings
 from wattcast_models.tracking import tracked
 from wattcast_models.training import Trained, train
@@ -26,9 +28,28 @@ CHECKPOINT = "checkpoint.pt"  # in the folder of the artifact while it is made
 
 def main(
     data: Annotated[
-        Path, typer.Option(help="Parquet or CSV: timestamp, building_id, energy_usage_kwh, weather if known.")
+        Path,
+        typer.Option(
+            help="Parquet or CSV: timestamp, building_id, energy_usage_kwh, weather if known. Or the folder of the lake's "
+            "table hourly_usage."
+        ),
     ],
-    buildings_file: Annotated[Path | None, typer.Option(help="CSV: building_id, timezone, country, closures.")] = None,
+    data_version: Annotated[
+        int | None, typer.Option(min=0, help="Version of the table to read; default: the newest.")
+    ] = None,
+    hindsight: Annotated[
+        bool,
+        typer.Option("--hindsight", help="Learn from hours as they are known now, not as they were at each origin."),
+    ] = False,
+    buildings_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV: building_id, timezone, country, closures. Or the folder of the lake's table buildings."
+        ),
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Keep the hours in files in this folder while training, not in memory.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the artifact.")] = Path("models/trained"),
     options: Annotated[Path | None, typer.Option(help="YAML of training options; default: conf/training.yaml.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE over the options; repeatable.")] = None,
@@ -59,14 +80,18 @@ def main(
         if device != "cpu" and not torch.cuda.is_available():
             raise ValueError(f"This machine has no device {device} that torch can use.")
         excluded = building_ids(exclude_buildings_of) if exclude_buildings_of else set()
+        version = newest_version(data) if data_version is None else data_version
+        found = read_buildings(data, buildings_file, store=store, version=version)
         buildings = [
-            before_share(building, hold_out_share)
-            for building in read_buildings(data, buildings_file)
+            before_share(replace(building, revisions=None) if hindsight else building, hold_out_share)
+            for building in found
             if building.building_id not in excluded
         ]
         if not buildings:
             raise ValueError("No building is left to train on.")
-        about_data, name = describe_data(data, buildings), name or f"wattcast-{'-'.join(chosen.members)}"
+        for remark in remarks(buildings):
+            typer.echo(remark)
+        about_data, name = describe_data(data, version, buildings), name or f"wattcast-{'-'.join(chosen.members)}"
         params = asdict(chosen) | about_data["data"] | {"synthetic_buildings": synthetic}
         with tracked(name, params, tracking_uri=settings().tracking_uri) as run:
             trained = train(
@@ -114,15 +139,29 @@ def describe(trained: Trained, options: TrainingOptions, data: dict[str, object]
     }
 
 
-def describe_data(data: Path, buildings: list[Building]) -> dict[str, Any]:
-    """Which file, by content, and which hours of it were trained on."""
-    with data.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+def remarks(buildings: Sequence[Building]) -> Iterator[str]:
+    """What a training run says of its data: one sentence for each thing that is unknown and is taken for something else."""
+    if nowhere := sum(not building.place["timezone"] for building in buildings):
+        yield f"{nowhere} of {len(buildings)} buildings have no time zone; they count as UTC."
+    if (late := late_share(buildings)) > 0.5:
+        yield (
+            f"{late:.0%} of the hours became known long after they ended, as when history is loaded: contexts lack "
+            "them. --hindsight learns from hours as they are known now."
+        )
+
+
+def describe_data(data: Path, version: int | None, buildings: Sequence[Building]) -> dict[str, Any]:
+    """Which table at which version, or which file by content, and which hours of it were trained on."""
+    is_hindsight = all(building.revisions is None for building in buildings)
+    source: dict[str, object] = {"table": data.name, "version": version, "hindsight": is_hindsight}
+    if version is None:
+        with data.open("rb") as file:
+            source = {"file": data.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
     first = min(building.start for building in buildings)
     last = max(building.start + building.hours - 1 for building in buildings)
     from_hour, to_hour = (str(np.datetime64(hour, "h").astype("datetime64[s]")) + "Z" for hour in (first, last))
     hours = sum(int(np.isfinite(building.values[:, 0]).sum()) for building in buildings)
-    about = {"file": data.name, "sha256": digest, "rows": hours, "from": from_hour, "to": to_hour}
+    about = source | {"rows": hours, "from": from_hour, "to": to_hour}
     return {"data": about, "training_building_ids": [building.building_id for building in buildings]}
 
 

@@ -81,13 +81,18 @@ def cut(
     buildings: Sequence[Building], origins: Origins, *, context_hours: int, lead_hours: int
 ) -> tuple[dict[str, NDArray[np.generic]], NDArray[np.float32]]:
     """The raw inputs of these windows, with the measured weather as future weather, and the energy that followed,
-    (n, lead_hours) kWh; NaN before the first and after the last hour of a series."""
+    (n, lead_hours) kWh; NaN before the first and after the last hour of a series.
+
+    The hours before an origin are as they were known there (`Building.known`), those after it as they are known now.
+    """
     length = context_hours + lead_hours
     values = np.full((len(origins), length, len(CONTEXT_INPUTS)), np.nan, np.float32)
     for row, (number, hour) in enumerate(zip(origins.building, origins.hour, strict=True)):
-        series, first = buildings[number].values, int(hour) - context_hours
-        found = series[max(first, 0) : first + length]
-        values[row, max(-first, 0) : max(-first, 0) + len(found)] = found
+        building, origin = buildings[number], int(hour)
+        first = max(origin - context_hours, 0)
+        known, followed = building.known(first, origin), building.values[origin : origin + lead_hours]
+        values[row, context_hours - len(known) : context_hours] = known
+        values[row, context_hours : context_hours + len(followed)] = followed
     chosen = [buildings[number] for number in origins.building]
     start = np.array([building.start for building in chosen])
     inputs: dict[str, NDArray[np.generic]] = {

@@ -65,3 +65,16 @@ def test_hourly_usage_is_read_at_its_newest_revision_and_without_partial_hours(o
     building = OnSpark(usage(once.lake), {}).building("b")
     np.testing.assert_array_equal(building.values[:, 0], [7.0, np.nan, 4.0])
     np.testing.assert_array_equal(building.values[:, 1], [9.0, 9.0, 9.0])
+    (without_spark,) = read_buildings(Path(once.lake.path("hourly_usage")))
+    assert without_spark.start == building.start
+    np.testing.assert_array_equal(without_spark.values, building.values)
+    assert without_spark.known(0, 3)[:, 0].tolist() == [7.0, pytest.approx(np.nan, nan_ok=True), 4.0]
+
+
+def test_metadata_of_the_lake_is_read_without_spark_at_its_newest_version(once: Run) -> None:
+    for zone in ("Europe/Paris", "Europe/London"):
+        once.lake.replace(
+            "buildings", once.lake.frame("buildings", pd.DataFrame([{"building_id": "b", "timezone": zone}]))
+        )
+    unknown = {"country": "", "building_type": "", "closures": ""}
+    assert read_places(Path(once.lake.path("buildings"))) == {"b": {"timezone": "Europe/London"} | unknown}

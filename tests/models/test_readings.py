@@ -1,10 +1,14 @@
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from deltalake import write_deltalake
 
-from wattcast_models.readings import building_ids, read_buildings
+from wattcast_models.readings import building_ids, buildings_of, late_share, read_buildings, read_places
+from wattcast_models.windows import Origins, cut
 
 
 def five_minute_readings() -> pd.DataFrame:
@@ -26,6 +30,26 @@ def test_an_hour_is_the_sum_of_energy_and_the_mean_of_the_rest_and_missing_when_
     np.testing.assert_allclose(building.values[:, 1], np.full(48, 10.0))
     assert np.isnan(building.values[:, 2:]).all()
     assert building.start == np.datetime64("2024-03-01T00", "h").astype(int)
+
+
+def test_hours_are_the_same_in_a_folder_and_in_memory(tmp_path: Path) -> None:
+    shuffled = five_minute_readings().sample(frac=1, random_state=0)
+    other = shuffled.assign(building_id="another", timestamp=shuffled["timestamp"] + pd.Timedelta(days=9))
+    readings = pd.concat([shuffled, other]).assign(humidity_pct=np.linspace(0, 1, 2 * len(shuffled)))
+    readings.to_parquet(tmp_path / "readings.parquet", row_group_size=100)
+    in_memory, of_frame = read_buildings(tmp_path / "readings.parquet"), buildings_of(readings, {})
+    in_folder = read_buildings(tmp_path / "readings.parquet", store=tmp_path / "new" / "folder")
+    for one, same, too in zip(in_memory, in_folder, of_frame, strict=True):
+        assert (one.building_id, one.start) == (same.building_id, same.start) == (too.building_id, too.start)
+        np.testing.assert_array_equal(one.values, same.values)
+        np.testing.assert_array_equal(one.values, too.values)
+
+
+def test_a_folder_without_room_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    five_minute_readings().to_parquet(tmp_path / "readings.parquet")
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=100))
+    with pytest.raises(OSError, match="0 MiB free"):
+        read_buildings(tmp_path / "readings.parquet", store=tmp_path)
 
 
 def test_csv_and_parquet_of_the_same_readings_are_the_same_buildings(tmp_path: Path) -> None:
@@ -78,3 +102,90 @@ def test_files_that_cannot_be_used_say_why(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("timestamp,building_id,energy_usage_kwh\n")
     with pytest.raises(ValueError, match="no readings"):
         read_buildings(tmp_path / "empty.csv")
+
+
+DAY = pd.Timestamp("2024-03-01", tz="UTC")
+
+
+def revisions(*rows: tuple[str, int, float, float | None, float | None]) -> pd.DataFrame:
+    """Rows of `hourly_usage`: building, hour of DAY, after how many hours of DAY it was known, energy, coverage."""
+    frame = pd.DataFrame(rows, columns=["building_id", "hour", "available_at", "energy_usage_kwh", "coverage"])
+    for name in ("hour", "available_at"):
+        frame[name] = DAY + pd.to_timedelta(frame[name], unit="h")
+    return frame.assign(temperature_c=frame["energy_usage_kwh"] + 100, humidity_pct=np.nan, occupancy=None).astype(
+        {"coverage": float, "occupancy": float}
+    )
+
+
+def table_of(folder: Path, *commits: pd.DataFrame) -> Path:
+    for rows in commits:
+        write_deltalake(folder / "hourly_usage", rows, mode="append")
+    return folder / "hourly_usage"
+
+
+@pytest.mark.parametrize("in_folder", [False, True])
+def test_of_the_lake_an_hour_is_its_newest_revision_and_without_energy_while_it_is_partial(
+    tmp_path: Path, in_folder: bool
+) -> None:
+    table = table_of(
+        tmp_path,
+        revisions(("b", 0, 9, 3, 1), ("b", 0, 1.1, 1, 1), ("a", 5, 6.1, 7, None), ("b", 3, 4.1, 4, 0.5)),
+        revisions(("b", 1, 8, 6, 0.5), ("b", 0, 2, 2, 1), ("b", 1, 2.1, 5, 1)),
+    )
+    one, other = read_buildings(table, store=tmp_path if in_folder else None)
+    assert (one.building_id, one.hours, one.values[0, 0]) == ("a", 1, 7)  # unknown coverage counts as whole
+    np.testing.assert_array_equal(other.values[:, 0], [3, np.nan, np.nan, np.nan])
+    np.testing.assert_array_equal(other.values[:, 1], [103, 106, np.nan, 104])
+    assert other.start == DAY.value // 3_600_000_000_000
+    (building,) = read_buildings(table, version=0)[1:]
+    np.testing.assert_array_equal(building.values[:, 0], [3, np.nan, np.nan, np.nan])
+    assert np.isnan(building.values[1, 1])
+    assert building_ids(table) == {"a", "b"}
+
+
+def test_a_correction_after_the_origin_changes_the_target_and_never_the_context(tmp_path: Path) -> None:
+    closed = revisions(*(("b", hour, hour + 1.1, hour, 1) for hour in range(48)))
+    corrected = revisions(("b", 20, 30.5, 2000, 1), ("b", 26, 40, 2600, 1))
+    before, after = (
+        read_buildings(table_of(tmp_path / name, *commits))
+        for name, commits in (("before", [closed]), ("after", [closed, corrected]))
+    )
+    origins = Origins(np.zeros(3, np.int64), np.array([24, 30, 31]))
+    inputs, actual = cut(after, origins, context_hours=24, lead_hours=12)
+    known, expected = cut(before, origins, context_hours=24, lead_hours=12)
+    contexts, old = inputs["energy_usage_kwh"], known["energy_usage_kwh"]
+    np.testing.assert_array_equal(contexts[0], old[0])  # neither correction was known
+    np.testing.assert_array_equal(contexts[0], np.arange(24))
+    expected[0, 2] = 2600
+    np.testing.assert_array_equal(actual, expected)
+    changed = np.argwhere(contexts != old).tolist()
+    assert changed == [[2, 13]]  # hour 20, of which the forecast issued at 30:06 knew nothing and that at 31:06 did
+
+
+def test_an_hour_that_closed_after_the_forecast_was_issued_is_missing_in_its_context(tmp_path: Path) -> None:
+    on_time = [("b", hour, hour + 1.1, 1, 1) for hour in range(48) if hour not in (20, 23)]
+    (building,) = read_buildings(table_of(tmp_path, revisions(*on_time, ("b", 20, 26, 1, 1), ("b", 23, 30, 1, 1))))
+    missing = {
+        origin: np.flatnonzero(np.isnan(building.known(0, origin)[:, 0])).tolist() for origin in (22, 23, 24, 25)
+    }
+    # 24 waits for its last hour, three hours at most, and so knows the hour 20; 25 is issued when 24 closes.
+    assert missing == {22: [20], 23: [20], 24: [23], 25: [20, 23]}
+    assert np.isfinite(building.values[:, 0]).all()
+    assert late_share([building, replace(building, values=building.values[:24])]) == 2 / 48
+    assert late_share([replace(building, revisions=None)]) == 0
+
+
+def test_files_of_readings_have_no_revisions_and_contexts_are_what_they_hold(tmp_path: Path) -> None:
+    five_minute_readings().to_parquet(tmp_path / "a.parquet")
+    (building,) = read_buildings(tmp_path / "a.parquet")
+    assert building.revisions is None
+    np.testing.assert_array_equal(building.known(3, 30), building.values[3:30])
+
+
+def test_metadata_may_be_the_table_of_the_lake_at_its_newest_version(tmp_path: Path) -> None:
+    for zone in ("Europe/Paris", "Europe/London"):
+        places = pd.DataFrame({"building_id": ["a", "b"], "timezone": [zone, None], "closures": ["12-24", None]})
+        write_deltalake(tmp_path / "buildings", places, mode="overwrite")
+    unknown = {"timezone": "", "country": "", "building_type": "", "closures": ""}
+    known = unknown | {"timezone": "Europe/London", "closures": "12-24"}
+    assert read_places(tmp_path / "buildings") == {"a": known, "b": unknown}
