@@ -130,6 +130,7 @@ def describe(trained: Trained, options: TrainingOptions, data: dict[str, object]
         "context_hours": options.context_hours,
         "lead_hours": options.lead_hours,
         "calibration": trained.calibration,
+        "bias_days": options.bias_days,
         "seed": options.seed,
         "training": asdict(options),
         "metrics": trained.metrics,

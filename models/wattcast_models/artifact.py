@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from wattcast_models.bias import MOST_DAYS
 from wattcast_models.calibration import is_calibration
 from wattcast_models.columns import HOUR_COLUMNS, feature_names, hour_names, window_names
 from wattcast_models.networks import ENSEMBLE, KINDS, QUANTILES, build
@@ -94,6 +95,10 @@ def check_config(config: Any) -> None:
         raise ArtifactError("The artifact's context must be whole days, 168 to 8784 hours, its lead_hours 1 to 168.")
     if "calibration" in config and not is_calibration(config["calibration"], quantiles, lead_hours=leads):
         raise ArtifactError("The artifact's calibration must have a sane factor per quantile and lead hour.")
+
+    days = config.get("bias_days", 0)
+    if not isinstance(days, int) or not 0 <= days <= MOST_DAYS:
+        raise ArtifactError(f"The artifact's bias_days must be 0 to {MOST_DAYS}, not {days}.")
 
 
 def _are_quantiles(levels: list[Any]) -> bool:

@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic.dataclasses import dataclass
 
+from wattcast_models.bias import MOST_DAYS
 from wattcast_models.features import DAY_HOURS
 from wattcast_models.networks import ENSEMBLE, KINDS, QUANTILES
 
@@ -37,6 +38,9 @@ class TrainingOptions:
         0.7  # of the steps learn the first target day, others later ones
     )
     averaging: Share = 0.99  # of the averaged weights stays at a step; the averaged ones are kept
+    bias_days: Annotated[int, Field(ge=0, le=MOST_DAYS)] = (
+        0  # whose errors correct a forecast; each costs one more forecast
+    )
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
     check_every_steps: Count = 250
     patience_checks: Count = 8

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from wattcast_models import artifact
+from wattcast_models.bias import bias, earlier
 from wattcast_models.calibration import calibrated
 from wattcast_models.features import CONTEXT_INPUTS, DAY_HOURS, FUTURE_INPUTS, PLACE_INPUTS, Inputs, features_by_day
-from wattcast_models.networks import QUANTILES
+from wattcast_models.networks import MEDIAN, QUANTILES
 
 REQUIRED = ("origin", *PLACE_INPUTS, *CONTEXT_INPUTS, *FUTURE_INPUTS)
 ROWS_AT_ONCE = 256  # bounds the memory of a call
@@ -70,8 +71,20 @@ class Predictor:
         quantiles = np.empty((rows, leads, len(self.quantiles)))
         for start in range(0, rows, ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
-            quantiles[part] = self._quantiles({name: values[part] for name, values in inputs.items()}, leads)
+            quantiles[part] = self._some({name: values[part] for name, values in inputs.items()}, leads)
         return quantiles
+
+    def _some(self, inputs: Inputs, leads: int) -> NDArray[np.float64]:
+        """Few enough rows to be forecast at once."""
+        quantiles = self._quantiles(inputs, leads)
+        if days := self.config.get("bias_days", 0):
+            median = self.quantiles.index(MEDIAN)
+            found = [actual - self._quantiles(then, leads)[..., median] for then, actual in earlier(inputs, days)]
+            quantiles += bias(np.stack(found, axis=1))[..., None] if found else 0.0
+        energy = np.asarray(inputs["energy_usage_kwh"], np.float64)
+        lowest = np.where(np.isfinite(energy), energy, 0.0).min(axis=1, initial=0.0)  # (n,)
+        is_never_negative = (lowest >= 0)[:, None, None]
+        return np.asarray(np.where(is_never_negative, np.maximum(quantiles, 0.0), quantiles), np.float64)
 
     def _shape(self, inputs: Inputs) -> tuple[int, int]:
         missing = [name for name in REQUIRED if name not in inputs]
@@ -101,11 +114,7 @@ class Predictor:
             if calibration:
                 scaled = calibrated(scaled, calibration, self.quantiles, day=made.grid.days_ahead)
             days.append((scaled * made.scale[..., None] + made.loc[..., None]).numpy())
-        quantiles = np.concatenate(days, axis=1)[:, :leads]  # (n, leads, quantiles)
-        energy = np.asarray(inputs["energy_usage_kwh"], np.float64)
-        lowest = np.where(np.isfinite(energy), energy, 0.0).min(axis=1, initial=0.0)  # (n,)
-        is_never_negative = (lowest >= 0)[:, None, None]
-        return np.asarray(np.where(is_never_negative, np.maximum(quantiles, 0.0), quantiles), np.float64)
+        return np.asarray(np.concatenate(days, axis=1)[:, :leads], np.float64)  # (n, leads, quantiles)
 
 
 def network_of(predictor: Predictor) -> nn.Module:
