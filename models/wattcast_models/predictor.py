@@ -11,7 +11,16 @@ from torch import nn
 
 from wattcast_models import artifact
 from wattcast_models.calibration import calibrated
-from wattcast_models.features import CONTEXT_INPUTS, DAY_HOURS, FUTURE_INPUTS, PLACE_INPUTS, Inputs, features_by_day
+from wattcast_models.features import (
+    CONTEXT_INPUTS,
+    DAY_HOURS,
+    FUTURE_INPUTS,
+    PLACE_INPUTS,
+    CalendarAt,
+    Inputs,
+    calendar_at,
+    features_by_day,
+)
 from wattcast_models.networks import QUANTILES
 
 REQUIRED = ("origin", *PLACE_INPUTS, *CONTEXT_INPUTS, *FUTURE_INPUTS)
@@ -64,13 +73,13 @@ class Predictor:
         """
         return self.forecast(inputs)[..., [self.quantiles.index(level) for level in QUANTILES]]
 
-    def forecast(self, inputs: Inputs) -> NDArray[np.float64]:
-        """As a call, with every quantile of the model: kWh, (n, L, len(quantiles))."""
+    def forecast(self, inputs: Inputs, *, calendar: CalendarAt = calendar_at) -> NDArray[np.float64]:
+        """As a call, with every quantile of the model: kWh, (n, L, len(quantiles)); `calendar` may assume another one."""
         rows, leads = self._shape(inputs)
         quantiles = np.empty((rows, leads, len(self.quantiles)))
         for start in range(0, rows, ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
-            quantiles[part] = self._quantiles({name: values[part] for name, values in inputs.items()}, leads)
+            quantiles[part] = self._quantiles({name: values[part] for name, values in inputs.items()}, leads, calendar)
         return quantiles
 
     def _shape(self, inputs: Inputs) -> tuple[int, int]:
@@ -86,13 +95,14 @@ class Predictor:
             raise ValueError("An origin is missing.")
         return rows, leads
 
-    def _quantiles(self, inputs: Inputs, leads: int) -> NDArray[np.float64]:
+    def _quantiles(self, inputs: Inputs, leads: int, calendar: CalendarAt) -> NDArray[np.float64]:
         network, calibration = network_of(self), self.config.get("calibration")
         parts = features_by_day(
             inputs,
             inputs_used=self.config["inputs"],
             context_hours=self.context_hours,
             days=range(-(-leads // DAY_HOURS)),
+            calendar=calendar,
         )
         days = []
         for made in parts:
