@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 import backfill
 import backtest
+import explain
 import models
 import train
 from wattcast import job
@@ -53,7 +54,7 @@ def check(words: Sequence[str], *, is_whole: bool = True) -> None:
     name, context = parsed(app, words, is_whole=is_whole)
     if name == "models" and (context.args or is_whole):
         parsed(models.app, context.args, is_whole=is_whole)
-    elif is_whole and name in ("run", "train", "backtest"):
+    elif is_whole and name in ("run", "train", "backtest", "explain"):
         check_job(name, context)
 
 
@@ -72,9 +73,9 @@ def parsed(program: typer.Typer, words: Sequence[str], *, is_whole: bool) -> tup
 
 
 def check_job(command: str, context: Any) -> None:
-    if command in ("train", "backtest"):
+    if command in ("train", "backtest", "explain"):
         parser = typer.Typer()
-        parser.command()({"train": train, "backtest": backtest}[command].main)
+        parser.command()({"train": train, "backtest": backtest, "explain": explain}[command].main)
         typer.main.get_command(parser).make_context(command, list(context.args))
         return
     assert context.params["job"] in JOBS

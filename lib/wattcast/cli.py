@@ -73,6 +73,12 @@ def backtest(context: typer.Context) -> None:
 
 
 @app.command(context_settings=PASSED_ON)
+def explain(context: typer.Context) -> None:
+    """Say what drives a forecast: calendar, recent level, weather, occupancy."""
+    _run_job("explain", context.args)
+
+
+@app.command(context_settings=PASSED_ON)
 def models(context: typer.Context) -> None:
     """Versions of models: register, compare, promote, roll back, or set one here."""
     _run_job("models", context.args)

@@ -46,7 +46,7 @@ def _table(
     """The first hour since 1970 and the calendar of every hour of these years, (hours, COLUMNS)."""
     start, end = (int(np.datetime64(f"{year:04d}-01-01", "h").astype(np.int64)) for year in (first_year, last_year + 1))
     utc = pd.DatetimeIndex(np.arange(start, end).astype("datetime64[h]").astype("datetime64[s]"), tz="UTC")
-    local = utc.tz_convert(_zone(timezone)).tz_localize(None)
+    local = utc.tz_convert(zone(timezone)).tz_localize(None)
     days = local.to_numpy().astype("datetime64[D]")
     weekend_days, public = _weekend_and_holidays(country, first_year, last_year)
     closed = _closure_days(closures, first_year, last_year)
@@ -66,7 +66,8 @@ def _table(
     return start, table
 
 
-def _zone(timezone: str) -> ZoneInfo:
+def zone(timezone: str) -> ZoneInfo:
+    """The time zone of this name; UTC for one that is unknown or empty."""
     try:
         return ZoneInfo(timezone or "UTC")
     except (KeyError, ValueError, OSError):  # an unknown name, a name that is no path, a folder of the database

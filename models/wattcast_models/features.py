@@ -1,6 +1,6 @@
 """Raw arrays to network inputs: each row scaled by its own past, the past by day and hour, the local calendar."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from wattcast_models.columns import (
 )
 
 Inputs = Mapping[str, NDArray[Any]]
+CalendarAt = Callable[[Inputs, NDArray[np.int64]], Tensor]
 
 CONTEXT_INPUTS = ("energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy")  # (n, context hours)
 FUTURE_INPUTS = ("future_temperature_c", "future_humidity_pct")  # (n, lead hours)
@@ -68,16 +69,28 @@ def features(inputs: Inputs, *, inputs_used: Sequence[str], context_hours: int, 
     return made
 
 
+def calendar_at(inputs: Inputs, offsets: NDArray[np.int64]) -> Tensor:
+    """The local calendar of the hours at origin + offsets, (n, offsets, local.COLUMNS), int16."""
+    origin = np.asarray(inputs["origin"]).astype("datetime64[h]").astype(np.int64)[:, None]  # (n, 1)
+    places = ([str(value or "") for value in inputs[name]] for name in PLACE_INPUTS)
+    return torch.from_numpy(local.local_calendar(origin + offsets, *places))
+
+
 def features_by_day(
-    inputs: Inputs, *, inputs_used: Sequence[str], context_hours: int, days: Iterable[int]
+    inputs: Inputs,
+    *,
+    inputs_used: Sequence[str],
+    context_hours: int,
+    days: Iterable[int],
+    calendar: CalendarAt = calendar_at,
 ) -> Iterator[Features]:
-    """`features` of several target days, with what they have in common made once."""
+    """`features` of several target days, with what they have in common made once; `calendar` may assume another one."""
     context = {name: _tail(inputs[name], context_hours) for name in CONTEXT_INPUTS}  # (n, C) each
     energy, present, loc, scale = normalise(context["energy_usage_kwh"])
-    past = _calendar(inputs, np.arange(-context_hours, 0))  # (n, C, columns)
-    last_year = _last_year(inputs, loc, scale)
+    past = calendar(inputs, np.arange(-context_hours, 0))  # (n, C, columns)
+    last_year = _last_year(inputs, loc, scale, calendar)
     for day in days:
-        target = _calendar(inputs, DAY_HOURS * day + np.arange(DAY_HOURS))  # (n, 24, columns)
+        target = calendar(inputs, DAY_HOURS * day + np.arange(DAY_HOURS))  # (n, 24, columns)
         at = _same_clock(past, target)
         grid = Grid(
             energy=_by_day(energy, at),
@@ -125,7 +138,7 @@ def normalise(energy: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return scaled, present, loc, scale
 
 
-def _last_year(inputs: Inputs, loc: Tensor, scale: Tensor) -> LastYear:
+def _last_year(inputs: Inputs, loc: Tensor, scale: Tensor, calendar: CalendarAt) -> LastYear:
     """Last year in the units of this window; nothing is known of it where the input is missing."""
     hours = np.arange(YEAR_AGO_HOURS) - YEAR_AGO_STARTS
     energy = inputs.get(YEAR_AGO, np.full((len(loc), YEAR_AGO_HOURS), np.nan, np.float32))
@@ -134,7 +147,7 @@ def _last_year(inputs: Inputs, loc: Tensor, scale: Tensor) -> LastYear:
     scaled = (_tail(energy, YEAR_AGO_HOURS) - loc) / scale
     present = torch.isfinite(scaled).float()
     scaled = scaled.nan_to_num().clamp(-LARGEST, LARGEST).float()
-    day_off = _calendar(inputs, hours)[..., local.DAY_OFF].float()
+    day_off = calendar(inputs, hours)[..., local.DAY_OFF].float()
     return LastYear(*(_by_day(part, None) for part in (scaled, present, day_off)))
 
 
@@ -149,13 +162,6 @@ def _day(values: NDArray[Any], day: int) -> Tensor:
     """The hours of a target day as (n, 24), NaN beyond the last."""
     part = torch.from_numpy(np.array(values[:, DAY_HOURS * day : DAY_HOURS * (day + 1)], np.float32))
     return torch.nn.functional.pad(part, (0, DAY_HOURS - part.shape[1]), value=torch.nan)
-
-
-def _calendar(inputs: Inputs, offsets: NDArray[np.int64]) -> Tensor:
-    """The local calendar at origin + offsets, (n, offsets, columns)."""
-    origin = np.asarray(inputs["origin"]).astype("datetime64[h]").astype(np.int64)[:, None]  # (n, 1)
-    places = ([str(value or "") for value in inputs[name]] for name in PLACE_INPUTS)
-    return torch.from_numpy(local.local_calendar(origin + offsets, *places))
 
 
 def _same_clock(past: Tensor, target: Tensor) -> Tensor | None:

@@ -12,7 +12,16 @@ from torch import nn
 from wattcast_models import artifact
 from wattcast_models.bias import bias, earlier
 from wattcast_models.calibration import calibrated
-from wattcast_models.features import CONTEXT_INPUTS, DAY_HOURS, FUTURE_INPUTS, PLACE_INPUTS, Inputs, features_by_day
+from wattcast_models.features import (
+    CONTEXT_INPUTS,
+    DAY_HOURS,
+    FUTURE_INPUTS,
+    PLACE_INPUTS,
+    CalendarAt,
+    Inputs,
+    calendar_at,
+    features_by_day,
+)
 from wattcast_models.networks import MEDIAN, QUANTILES
 
 REQUIRED = ("origin", *PLACE_INPUTS, *CONTEXT_INPUTS, *FUTURE_INPUTS)
@@ -65,21 +74,23 @@ class Predictor:
         """
         return self.forecast(inputs)[..., [self.quantiles.index(level) for level in QUANTILES]]
 
-    def forecast(self, inputs: Inputs) -> NDArray[np.float64]:
-        """As a call, with every quantile of the model: kWh, (n, L, len(quantiles))."""
+    def forecast(self, inputs: Inputs, *, calendar: CalendarAt = calendar_at) -> NDArray[np.float64]:
+        """As a call, with every quantile of the model: kWh, (n, L, len(quantiles)); `calendar` may assume another one."""
         rows, leads = self._shape(inputs)
         quantiles = np.empty((rows, leads, len(self.quantiles)))
         for start in range(0, rows, ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
-            quantiles[part] = self._some({name: values[part] for name, values in inputs.items()}, leads)
+            quantiles[part] = self._some({name: values[part] for name, values in inputs.items()}, leads, calendar)
         return quantiles
 
-    def _some(self, inputs: Inputs, leads: int) -> NDArray[np.float64]:
+    def _some(self, inputs: Inputs, leads: int, calendar: CalendarAt) -> NDArray[np.float64]:
         """Few enough rows to be forecast at once."""
-        quantiles = self._quantiles(inputs, leads)
+        quantiles = self._quantiles(inputs, leads, calendar)
         if days := self.config.get("bias_days", 0):
             median = self.quantiles.index(MEDIAN)
-            found = [actual - self._quantiles(then, leads)[..., median] for then, actual in earlier(inputs, days)]
+            found = [
+                actual - self._quantiles(then, leads, calendar)[..., median] for then, actual in earlier(inputs, days)
+            ]
             quantiles += bias(np.stack(found, axis=1))[..., None] if found else 0.0
         energy = np.asarray(inputs["energy_usage_kwh"], np.float64)
         lowest = np.where(np.isfinite(energy), energy, 0.0).min(axis=1, initial=0.0)  # (n,)
@@ -99,13 +110,14 @@ class Predictor:
             raise ValueError("An origin is missing.")
         return rows, leads
 
-    def _quantiles(self, inputs: Inputs, leads: int) -> NDArray[np.float64]:
+    def _quantiles(self, inputs: Inputs, leads: int, calendar: CalendarAt) -> NDArray[np.float64]:
         network, calibration = network_of(self), self.config.get("calibration")
         parts = features_by_day(
             inputs,
             inputs_used=self.config["inputs"],
             context_hours=self.context_hours,
             days=range(-(-leads // DAY_HOURS)),
+            calendar=calendar,
         )
         days = []
         for made in parts:

@@ -1,6 +1,8 @@
 """Small raw inputs and a small trained artifact for the tests of the models."""
 
+import runpy
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -16,7 +19,10 @@ from wattcast_models import artifact
 from wattcast_models.mlflow_store import asked
 from wattcast_models.networks import QUANTILES
 from wattcast_models.options import TrainingOptions
+from wattcast_models.readings import Building
 from wattcast_models.registry import Registry
+
+PROJECT = Path(__file__).parents[2]
 
 Arrays = dict[str, NDArray[Any]]
 INPUTS = ["energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy", "calendar", "day_of_year"]
@@ -25,6 +31,29 @@ INPUTS = ["energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy", "cal
 def small_network(*kinds: str) -> dict[str, Any]:
     """The config of a small network, or of an ensemble of several."""
     return TrainingOptions(members=kinds, hidden=16, summary=8).network
+
+
+def frame(buildings: list[Building]) -> pd.DataFrame:
+    """The readings of a file that holds these buildings."""
+    parts = []
+    for building in buildings:
+        hours = np.array(building.start + np.arange(building.hours), "datetime64[h]")
+        part = pd.DataFrame(building.values, columns=["energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy"])
+        parts.append(part.assign(timestamp=pd.to_datetime(hours).tz_localize("UTC"), building_id=building.building_id))
+    return pd.concat(parts)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Runs a job as the command line does, and returns its exit status and what it wrote as errors."""
+
+    def run_job(job: str, *arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", [job, *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(PROJECT / "jobs" / f"{job}.py"), run_name="__main__")
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    return run_job
 
 
 @pytest.fixture

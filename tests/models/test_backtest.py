@@ -1,7 +1,5 @@
 import json
 import os
-import runpy
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from tests.models.conftest import frame
 
 from wattcast.settings import Settings
 from wattcast_models.artifact import read, shipped_artifact
@@ -33,30 +32,6 @@ from wattcast_models.registry import Registry
 from wattcast_models.rolling import Rolling, scoring_origins
 from wattcast_models.synthetic import synthetic_buildings
 from wattcast_models.tracking import EXPERIMENT
-
-PROJECT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
-    """Runs a job as the command line does, and returns its exit status and what it wrote as errors."""
-
-    def run_job(job: str, *arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", [job, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(PROJECT / "jobs" / f"{job}.py"), run_name="__main__")
-        return int(ended.value.code or 0), capsys.readouterr().err
-
-    return run_job
-
-
-def frame(buildings: list[Building]) -> pd.DataFrame:
-    parts = []
-    for building in buildings:
-        hours = np.array(building.start + np.arange(building.hours), "datetime64[h]")
-        part = pd.DataFrame(building.values, columns=["energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy"])
-        parts.append(part.assign(timestamp=pd.to_datetime(hours).tz_localize("UTC"), building_id=building.building_id))
-    return pd.concat(parts)
 
 
 @pytest.mark.parametrize(
