@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from wattcast_models.features import CONTEXT_INPUTS, DAY_HOURS, YEAR_AGO, Inputs
+from wattcast_models.features import CONTEXT_INPUTS, DAY_HOURS, Inputs
 
 Floats = NDArray[np.float64]
 
@@ -38,9 +38,6 @@ def earlier(inputs: Inputs, days: int) -> Iterator[tuple[Inputs, Floats]]:
         for future, past in (("future_temperature_c", "temperature_c"), ("future_humidity_pct", "humidity_pct")):
             has_forecast = np.isfinite(inputs[future]).any(axis=1, keepdims=True)
             then[future] = np.where(has_forecast, _followed(inputs[past], back, leads), np.nan)
-        if YEAR_AGO in inputs:
-            filled = ((0, 0), (back, 0))
-            then[YEAR_AGO] = np.pad(inputs[YEAR_AGO][:, :-back], filled, constant_values=np.nan)
         yield then, _followed(inputs["energy_usage_kwh"], back, leads)
 
 

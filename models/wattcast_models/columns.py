@@ -24,8 +24,6 @@ CANDIDATES = LAGS + PROFILES
 LEVEL_HOURS = ((0, 1), (1, 3), (0, 3), (3, 12), (0, 24), (24, 48), (0, 168), (168, 336), (336, 672))
 LEVELS = tuple(f"level_{newest}_{oldest}h" for newest, oldest in LEVEL_HOURS)
 HABITS = ("lasts_1h", "lasts_24h", "lasts_168h", "of_whole_days", "of_few_hours", "spread", "spread_7d")
-YEAR_AGO_HOURLY = ("year_ago", "year_ago_missing", "year_ago_same_kind")
-YEAR_AGO_DAILY = ("year_ago_day", "year_ago_rise")
 
 HOUR_COLUMNS = {
     "energy_usage_kwh": (
@@ -34,7 +32,6 @@ HOUR_COLUMNS = {
         *(f"{name}_same_kind" for name in LAGS),
         "kind_spread",
         "kind_spread_lately",
-        *YEAR_AGO_HOURLY,
     ),
     "calendar": (
         "hour_sin", "hour_cos", "hour_sin_2", "hour_cos_2",
@@ -49,7 +46,7 @@ HOUR_COLUMNS = {
     "occupancy": ("occupancy_day_1", "occupancy_week_1", "occupancy_kind"),
 }  # fmt: skip
 WINDOW_COLUMNS = {
-    "energy_usage_kwh": (*LEVELS, *HABITS, *YEAR_AGO_DAILY, "history"),
+    "energy_usage_kwh": (*LEVELS, *HABITS, "history"),
     "calendar": (),
     "day_of_year": (),
     "temperature_c": ("temperature_24h", "temperature_168h", "temperature_mean", "temperature_missing"),
@@ -189,35 +186,6 @@ def habit_columns(above: Tensor, present: Tensor) -> Columns:
         mean(of_day**2, is_day, dim=1)[0] / square, size / square.sqrt(), square.sqrt(), week.sqrt(),
     )  # fmt: skip
     return {name: value.clamp(-3, 3)[:, None] for name, value in zip(HABITS, values, strict=True)}
-
-
-@dataclass(frozen=True)
-class LastYear:
-    """The weeks around the same weekday a year before, by day and hour."""
-
-    energy: Tensor  # (n, days, 24), scaled as this year's, 0 where missing
-    present: Tensor  # (n, days, 24), 0 or 1
-    day_off: Tensor  # (n, days, 24), 0 or 1
-
-    def columns(self, day: int, target: Tensor) -> Columns:
-        """How that day differed from the weeks before it, and those after it from those before: what recurs each year.
-
-        `day` is the row of the target's counterpart, `target` its calendar now, (n, 24, calendar.COLUMNS).
-        """
-        before = self.present * (torch.arange(self.energy.shape[1]) < day)[None, :, None]
-        off, on = (mean(self.energy, before * (self.day_off == kind), dim=1) for kind in (1, 0))
-        usual = torch.where(self.day_off > 0, off[0][:, None], on[0][:, None])
-        unusual = torch.where(self.day_off > 0, off[1][:, None], on[1][:, None])
-        known = self.present * (1 - unusual)
-        above = (self.energy - usual) * known
-        later = slice(day, day + 7)
-        return {
-            "year_ago": above[:, day],
-            "year_ago_missing": 1 - known[:, day],
-            "year_ago_same_kind": known[:, day] * (self.day_off[:, day] == target[..., local.DAY_OFF]),
-            "year_ago_day": mean(above[:, day], known[:, day], dim=1)[0][:, None],
-            "year_ago_rise": mean(above[:, later].flatten(1), known[:, later].flatten(1), dim=1)[0][:, None],
-        }
 
 
 def temperature_columns(past: Tensor, future: Tensor, grid: Grid) -> Columns:

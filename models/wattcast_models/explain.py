@@ -3,7 +3,7 @@
 P50 = base + calendar + recent level + weather + occupancy, in kWh, at every hour:
 
 - base: what the building uses on average at that hour of the day, on whatever day;
-- calendar: because of the day that it is, its weekday, holiday or season, and what recurred a year before;
+- calendar: because of the day that it is, its weekday, holiday or season;
 - recent level: because the last days and weeks ran above or below what is usual on such days;
 - weather and occupancy: because of what is known of them.
 
@@ -15,7 +15,7 @@ the groups can be told. What is not told is neutral:
 - of the energy, course + (usual - course) + (energy - usual) at each past hour, the last term is 0 without the recent
   level and the middle one without the calendar. The course is the mean of all days at that hour of the local clock, the
   usual energy that of the same weekday, of a holiday that of all days off;
-- calendar: ordinary weeks, Monday to Friday and a weekend, without holidays, and nothing known of the year before. The value is the mean of seven forecasts in
+- calendar: ordinary weeks, Monday to Friday and a weekend, without holidays. The value is the mean of seven forecasts in
   which the target day is each weekday once, at seven times of the year. The clock stays: it is the building's own.
 
 Every forecast of a meter without a negative hour ends at zero or above, these too, so the sum holds after that as well.
@@ -43,7 +43,7 @@ from wattcast_models.explanation import (
     Floats,
     day_in_words,
 )
-from wattcast_models.features import CONTEXT_INPUTS, YEAR_AGO, Inputs, calendar_at
+from wattcast_models.features import CONTEXT_INPUTS, Inputs, calendar_at
 from wattcast_models.networks import MEDIAN, QUANTILES
 from wattcast_models.predictor import Predictor
 
@@ -121,8 +121,6 @@ def told_inputs(inputs: Inputs, told: Coalition, context_hours: int) -> list[dic
     untold = [name for group, read in SERIES.items() if group not in told for names in read.values() for name in names]
     changed = dict(inputs) | {name: np.full_like(inputs[name], np.nan) for name in untold}
     changed[ENERGY] = _told_energy(inputs, told, context_hours)
-    if CALENDAR not in told and YEAR_AGO in inputs:
-        changed[YEAR_AGO] = np.full_like(inputs[YEAR_AGO], np.nan)
     calendars = [REAL] if CALENDAR in told else NEUTRAL
     return [changed | {ASSUMED: np.array([number])} for number in calendars]
 

@@ -14,7 +14,6 @@ from wattcast_models.columns import (
     CANDIDATES,
     LARGEST,
     Grid,
-    LastYear,
     calendar_columns,
     energy_columns,
     hour_names,
@@ -33,10 +32,6 @@ FUTURE_INPUTS = ("future_temperature_c", "future_humidity_pct")  # (n, lead hour
 PLACE_INPUTS = ("timezone", "country", "closures")  # (n,)
 
 DAY_HOURS = 24
-YEAR_AGO = "energy_year_ago_kwh"  # (n, YEAR_AGO_HOURS), optional: from YEAR_AGO_STARTS hours before the origin on
-YEAR_AGO_DAYS_BEFORE, YEAR_AGO_DAYS = 14, 28  # two weeks on either side of the same weekday, 52 weeks before
-YEAR_AGO_HOURS = YEAR_AGO_DAYS * DAY_HOURS
-YEAR_AGO_STARTS = (52 * 7 + YEAR_AGO_DAYS_BEFORE) * DAY_HOURS
 
 
 @dataclass(frozen=True)
@@ -88,7 +83,6 @@ def features_by_day(
     context = {name: _tail(inputs[name], context_hours) for name in CONTEXT_INPUTS}  # (n, C) each
     energy, present, loc, scale = normalise(context["energy_usage_kwh"])
     past = calendar(inputs, np.arange(-context_hours, 0))  # (n, C, columns)
-    last_year = _last_year(inputs, loc, scale, calendar)
     for day in days:
         target = calendar(inputs, DAY_HOURS * day + np.arange(DAY_HOURS))  # (n, 24, columns)
         at = _same_clock(past, target)
@@ -103,7 +97,6 @@ def features_by_day(
         series = {name: _by_day(context[name], at, outside=torch.nan) for name in CONTEXT_INPUTS[1:]}
         future = {name: _day(inputs[name], day) for name in FUTURE_INPUTS}  # (n, 24) each
         made = calendar_columns(grid) | energy_columns(grid) | level_columns(grid)
-        made |= last_year.columns(YEAR_AGO_DAYS_BEFORE + day, target)
         made |= temperature_columns(series["temperature_c"], future["future_temperature_c"], grid)
         made |= humidity_columns(series["humidity_pct"], future["future_humidity_pct"])
         made |= occupancy_columns(series["occupancy"], grid)
@@ -136,19 +129,6 @@ def normalise(energy: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     scale = torch.maximum(distance / is_inner.sum(dim=1, keepdim=True).clamp(min=1), 0.01 * loc.abs() + 1e-4)
     scaled = torch.where(present, ((energy - loc) / scale).clamp(-LARGEST, LARGEST), 0.0).float()
     return scaled, present, loc, scale
-
-
-def _last_year(inputs: Inputs, loc: Tensor, scale: Tensor, calendar: CalendarAt) -> LastYear:
-    """Last year in the units of this window; nothing is known of it where the input is missing."""
-    hours = np.arange(YEAR_AGO_HOURS) - YEAR_AGO_STARTS
-    energy = inputs.get(YEAR_AGO, np.full((len(loc), YEAR_AGO_HOURS), np.nan, np.float32))
-    if energy.shape != (len(loc), YEAR_AGO_HOURS):
-        raise ValueError(f"{YEAR_AGO} must have {len(loc)} rows of {YEAR_AGO_HOURS} hours, not {energy.shape}.")
-    scaled = (_tail(energy, YEAR_AGO_HOURS) - loc) / scale
-    present = torch.isfinite(scaled).float()
-    scaled = scaled.nan_to_num().clamp(-LARGEST, LARGEST).float()
-    day_off = calendar(inputs, hours)[..., local.DAY_OFF].float()
-    return LastYear(*(_by_day(part, None) for part in (scaled, present, day_off)))
 
 
 def _tail(values: NDArray[Any], hours: int) -> Tensor:

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wattcast_models import calendar as local
 from wattcast_models.columns import CANDIDATES
 from wattcast_models.features import Features
 
+TOKEN = 6  # what is told of a past hour
 MEDIAN = 0.5
 QUANTILES = (0.1, MEDIAN, 0.9)  # what every model forecasts; one may forecast others besides
 ENSEMBLE = "ensemble"
@@ -85,29 +87,27 @@ class ProfileNetwork(nn.Module):
 
 
 class AttentionNetwork(nn.Module):
-    """The target day asks the past days, each a token, which of them it will be like; then as the profile network."""
+    """Each target hour asks the same hour of every past day how alike it is, and repeats what the likest were."""
+
+    HEADS = 4
 
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        self.enter = nn.Linear(DAY_HOURS * sizes.hours + sizes.window, sizes.hidden)
-        self.token = nn.Sequential(
-            nn.Linear(3 * DAY_HOURS + 7 + 2, sizes.summary), nn.GELU(), nn.Linear(sizes.summary, sizes.summary)
-        )
-        self.ask = nn.Linear(sizes.hidden, sizes.summary)
-        self.attention = nn.MultiheadAttention(sizes.summary, 4, batch_first=True)
-        self.answer = nn.Linear(sizes.summary, sizes.hidden)
-        self.layers = nn.ModuleList(_residual(sizes) for _ in range(2))
-        self.head = Head(sizes.hidden, DAY_HOURS, sizes.quantiles)
+        self.ask = nn.Linear(sizes.hours + sizes.window, sizes.summary)
+        self.key = nn.Sequential(nn.Linear(TOKEN, sizes.summary), nn.GELU(), nn.Linear(sizes.summary, sizes.summary))
+        self.body = _body(sizes.hours + sizes.window + sizes.summary + self.HEADS, sizes)
+        self.head = Head(sizes.hidden, 1, sizes.quantiles)
 
     def forward(self, made: Features) -> Tensor:
         """Scaled quantiles, (n, 24, quantiles), ascending."""
-        state = functional.gelu(self.enter(_whole_day(made)))  # (n, hidden)
-        tokens = self.token(_days(made))  # (n, days, summary)
-        seen, _ = self.attention(self.ask(state)[:, None], tokens, tokens, need_weights=False)  # (n, 1, summary)
-        state = state + self.answer(seen[:, 0])
-        for layer in self.layers:
-            state = state + layer(state)
-        forecast: Tensor = self.head(state, made)
+        known = _each_hour(made, made.window[:, :0])  # (n, 24, hours + window)
+        keys = self.key(_same_hours(made)).unflatten(-1, (self.HEADS, -1))  # (n, days, 24, heads, width)
+        asked = self.ask(known).unflatten(-1, (self.HEADS, -1))[:, None]  # (n, 1, 24, heads, width)
+        alike = (keys * asked).sum(dim=-1) / keys.shape[-1] ** 0.5  # (n, days, 24, heads)
+        weight = alike.masked_fill(made.grid.present[..., None] == 0, -1e4).softmax(dim=1)
+        repeated = (weight * made.grid.energy[..., None]).sum(dim=1)  # (n, 24, heads)
+        seen = (weight[..., None] * keys).sum(dim=1).flatten(-2)  # (n, 24, summary)
+        forecast: Tensor = self.head(self.body(torch.cat([known, seen, repeated], dim=-1)), made)
         return forecast
 
 
@@ -201,13 +201,13 @@ def _last_week(made: Features) -> Tensor:
     return torch.stack([made.grid.energy[:, -WEEK_DAYS:], made.grid.present[:, -WEEK_DAYS:]], dim=-1)
 
 
-def _days(made: Features) -> Tensor:
-    """(n, days, 81): a token per past day: its hours, which are present, on a day off, its weekday, how much of it off."""
+def _same_hours(made: Features) -> Tensor:
+    """(n, days, 24, TOKEN): each past hour, whether it is there and of the same kind and weekday, its day's mean, its age."""
     grid = made.grid
-    weekday = functional.one_hot(grid.weekday[..., 12].long(), 7).float()
-    ago = torch.arange(grid.days, 0, -1.0, device=grid.energy.device).log()[None, :, None].expand(len(weekday), -1, 1)
-    off = grid.day_off.mean(dim=-1, keepdim=True)
-    return torch.cat([grid.energy, grid.present, grid.day_off, weekday, off, ago], dim=-1)
+    same_weekday = (grid.weekday == grid.target[:, None, :, local.WEEKDAY]).float()
+    of_day = grid.energy.mean(dim=2, keepdim=True).expand_as(grid.energy)
+    ago = torch.arange(grid.days, 0, -1.0, device=grid.energy.device).log()[None, :, None].expand_as(grid.energy)
+    return torch.stack([grid.energy, grid.present, grid.same_kind, same_weekday, of_day, ago], dim=-1)
 
 
 def _each_hour(made: Features, summary: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wattcast_models.features import CONTEXT_INPUTS, DAY_HOURS, YEAR_AGO, YEAR_AGO_HOURS, YEAR_AGO_STARTS, Inputs
+from wattcast_models.features import CONTEXT_INPUTS, DAY_HOURS, Inputs
 from wattcast_models.readings import METADATA, Building
 
 LEAST_HISTORY_HOURS = 7 * DAY_HOURS
@@ -86,7 +86,6 @@ def cut(
     The hours before an origin are as they were known there (`Building.known`), those after it as they are known now.
     """
     length = context_hours + lead_hours
-    year_ago = np.full((len(origins), YEAR_AGO_HOURS), np.nan, np.float32)
     values = np.full((len(origins), length, len(CONTEXT_INPUTS)), np.nan, np.float32)
     for row, (number, hour) in enumerate(zip(origins.building, origins.hour, strict=True)):
         building, origin = buildings[number], int(hour)
@@ -94,7 +93,6 @@ def cut(
         known, followed = building.known(first, origin), building.values[origin : origin + lead_hours]
         values[row, context_hours - len(known) : context_hours] = known
         values[row, context_hours : context_hours + len(followed)] = followed
-        year_ago[row] = _year_ago(building, origin)
     chosen = [buildings[number] for number in origins.building]
     start = np.array([building.start for building in chosen])
     inputs: dict[str, NDArray[np.generic]] = {
@@ -106,17 +104,7 @@ def cut(
         inputs[name] = np.array([building.place.get(name, "") for building in chosen], object)
     for column, name in enumerate(CONTEXT_INPUTS):
         inputs[name] = values[:, :context_hours, column]
-    inputs[YEAR_AGO] = year_ago
     return inputs, values[:, context_hours:, 0]
-
-
-def _year_ago(building: Building, origin: int) -> NDArray[np.float32]:
-    """The energy around the same weekday a year before, (YEAR_AGO_HOURS,), NaN outside of the series."""
-    energy = np.full(YEAR_AGO_HOURS, np.nan, np.float32)
-    first = origin - YEAR_AGO_STARTS
-    low, high = max(first, 0), max(first + YEAR_AGO_HOURS, 0)
-    energy[low - first : high - first] = building.values[low:high, 0]
-    return energy
 
 
 def as_in_use(
@@ -124,7 +112,7 @@ def as_in_use(
 ) -> tuple[dict[str, NDArray[np.generic]], NDArray[np.float32]]:
     """A copy as a forecast will meet it: weather forecasts that err, unsteady meters, and parts of random rows missing.
 
-    Missing are future weather (more than half of the rows), each other series and last year (one in five), a gap of up to three
+    Missing are future weather (more than half of the rows), each other series (one in five), a gap of up to three
     days, the recent hours (stale), all but the recent days (short history), metadata of a place. Three in ten rows have
     up to 10 % noise on every hour, which keeps the outer quantiles honest on meters noisier than those trained on.
     Inputs are scaled by row, so a change of unit or size needs no copies of its own.
@@ -149,7 +137,7 @@ def as_in_use(
     is_hidden |= (position >= hours - any_hour(1, 25)) & some(0.04)
     is_hidden |= (position < hours - any_hour(24, hours)) & some(0.1)
     changed["energy_usage_kwh"] = np.where(is_hidden, np.float32(np.nan), energy)
-    for name in (*CONTEXT_INPUTS[1:], YEAR_AGO):
+    for name in CONTEXT_INPUTS[1:]:
         changed[name] = np.where(some(0.2), np.float32(np.nan), inputs[name])
     no_forecast = some(0.6)
     for name, error in FORECAST_ERROR.items():

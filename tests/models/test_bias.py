@@ -8,7 +8,6 @@ import torch
 
 from wattcast_models import artifact
 from wattcast_models.bias import bias, earlier
-from wattcast_models.features import YEAR_AGO, YEAR_AGO_HOURS
 from wattcast_models.predictor import Predictor
 
 
@@ -23,7 +22,6 @@ def test_an_error_that_lasts_is_taken_off_in_part_and_one_that_comes_and_goes_ha
 def test_nothing_that_came_later_is_in_what_was_known_on_a_day_before(raw: Callable[..., Any]) -> None:
     inputs = raw(2, lead_hours=48)
     inputs["energy_usage_kwh"] = np.arange(672, dtype=np.float32)[None].repeat(2, axis=0)
-    inputs[YEAR_AGO] = np.arange(YEAR_AGO_HOURS, dtype=np.float32)[None].repeat(2, axis=0)
     for day, (then, actual) in enumerate(earlier(inputs, 3), start=1):
         assert (inputs["origin"] - then["origin"] == np.timedelta64(24 * day, "h")).all()
         assert then["energy_usage_kwh"].max() == 671 - 24 * day
@@ -35,7 +33,6 @@ def test_nothing_that_came_later_is_in_what_was_known_on_a_day_before(raw: Calla
         np.testing.assert_array_equal(
             then["future_temperature_c"][:, :known], inputs["temperature_c"][:, 672 - 24 * day :][:, :known]
         )
-        assert then[YEAR_AGO][0, -1] == YEAR_AGO_HOURS - 1 - 24 * day
 
 
 def test_a_model_that_is_always_too_low_is_mended_and_its_band_moves_along(
