@@ -1,0 +1,41 @@
+"""What may be learned from: the recorded hours of a file without those kept for testing, and synthetic ones beside them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from wattcast_models.readings import Building, building_ids, read_buildings
+from wattcast_models.rolling import before_share
+from wattcast_models.synthetic import synthetic_buildings
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Where the hours are and which are left out; by path, so that another process can read the same."""
+
+    data: Path
+    buildings_file: Path | None = None
+    exclude_buildings_of: Path | None = None
+    hold_out_share: float = 0.0  # the last share of each building's time
+    synthetic: int = 0  # buildings
+    seed: int = 0  # of the synthetic ones
+
+    def recorded(self) -> list[Building]:
+        """The buildings of the file as they may be learned from; ValueError when none is left, and as `read_buildings`."""
+        buildings = [
+            before_share(building, self.hold_out_share)
+            for building in read_buildings(self.data, self.buildings_file)
+            if building.building_id not in self.excluded_ids
+        ]
+        if not buildings:
+            raise ValueError("No building is left to train on.")
+        return buildings
+
+    def made_up(self) -> list[Building]:
+        """The synthetic buildings."""
+        return synthetic_buildings(self.synthetic, seed=self.seed)
+
+    @cached_property
+    def excluded_ids(self) -> frozenset[str]:
+        """The buildings that are kept for testing."""
+        return frozenset(building_ids(self.exclude_buildings_of) if self.exclude_buildings_of else ())
