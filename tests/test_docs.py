@@ -16,6 +16,7 @@ import backfill
 import backtest
 import models
 import train
+import tune
 from wattcast import job
 from wattcast.cli import JOBS, app
 from wattcast.job import Run
@@ -25,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "k8s/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = [*PAGES, *sorted((ROOT / "examples").glob("*.py")), *sorted((ROOT / "conf").glob("*.*"))]
 MACHINE_PATH = re.compile(r"(?<![\w.<$}-])/(?:root|home|Users|work|tmp|opt|usr|var|mnt|workspace)/[\w.-]+")
+PROGRAMS = {"train": train.main, "tune": tune.main, "backtest": backtest.main}  # of jobs that are no Spark application
 OTHER_VARIABLES = {"WATTCAST_PROFILE", "WATTCAST_CONF", "WATTCAST_CACHE", "WATTCAST_LOG_LEVEL", "WATTCAST_DATA"}
 
 
@@ -53,7 +55,7 @@ def check(words: Sequence[str], *, is_whole: bool = True) -> None:
     name, context = parsed(app, words, is_whole=is_whole)
     if name == "models" and (context.args or is_whole):
         parsed(models.app, context.args, is_whole=is_whole)
-    elif is_whole and name in ("run", "train", "backtest"):
+    elif is_whole and name in ("run", *PROGRAMS):
         check_job(name, context)
 
 
@@ -72,9 +74,9 @@ def parsed(program: typer.Typer, words: Sequence[str], *, is_whole: bool) -> tup
 
 
 def check_job(command: str, context: Any) -> None:
-    if command in ("train", "backtest"):
+    if command in PROGRAMS:
         parser = typer.Typer()
-        parser.command()({"train": train, "backtest": backtest}[command].main)
+        parser.command()(PROGRAMS[command])
         typer.main.get_command(parser).make_context(command, list(context.args))
         return
     assert context.params["job"] in JOBS
@@ -115,7 +117,7 @@ def test_command_that_the_documentation_names_exists(words: list[str]) -> None:
     "words",
     [
         ["dance"], ["models", "dance"], ["models", "promote"], ["models", "show", "--no-such"],
-        ["simulate"], ["simulate", "a.parquet", "--no-such"], ["train", "--no-such", "1"], ["backtest"],
+        ["simulate"], ["simulate", "a.parquet", "--no-such"], ["train", "--no-such", "1"], ["backtest"], ["tune"],
         ["run", "ingest", "--no-such"], ["run", "backfill"],
     ],
     ids=" ".join,
