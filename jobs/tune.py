@@ -70,13 +70,14 @@ def comment(found: Found, source: TrainingData) -> str:
 
 
 def table(found: Found) -> Table:
-    """The best trials and what mattered."""
-    names = list(found.tried[0].changes)
-    shown = Table("loss", "steps", *names, title=f"The best of {len(found.tried)} trials")
-    for each in found.tried[:SHOWN]:
-        shown.add_row(f"{each.loss:.4f}", str(each.steps), *(_short(each.changes[name]) for name in names))
+    """The best trials side by side, and what mattered."""
+    best = found.tried[:SHOWN]
+    shown = Table("", *(f"{each.loss:.4f}" for each in best), title=f"Lowest loss in {len(found.tried)} trials")
     if found.importance:
-        shown.caption = "What mattered: " + ", ".join(f"{name} {share:.0%}" for name, share in found.importance.items())
+        shown.add_column("mattered", justify="right")
+    for name in best[0].changes:
+        mattered = [f"{found.importance.get(name, 0):.0%}"] if found.importance else []
+        shown.add_row(name, *(_short(each.changes[name]) for each in best), *mattered)
     return shown
 
 

@@ -53,17 +53,18 @@ class Values:
     @property
     def examples(self) -> tuple[Any, ...]:
         """The choices, or values of the range that are right only if all of it is."""
-        if self.choices or self.low is None or self.high is None:
-            return self.choices
-        return (self.low, self.low + (self.step or 1), self.high) if self._is_whole else (self.low, self.high)
+        second = (self.low + (self.step or 1),) if self._is_whole and self.low is not None else ()
+        return self.choices or (self.low, *second, self.high)
 
     def suggest(self, trial: Trial, name: str) -> object:
         """A value for this trial; a choice is kept as JSON, since it may be a list."""
         if self.choices:
             return self.read(trial.suggest_categorical(name, [json.dumps(choice) for choice in self.choices]))
-        if isinstance(self.low, int) and isinstance(self.high, int):
-            return trial.suggest_int(name, self.low, self.high, log=self.log, step=self.step or 1)
-        return trial.suggest_float(name, float(self.low or 0), float(self.high or 0), log=self.log)
+        assert self.low is not None
+        assert self.high is not None
+        if self._is_whole:
+            return trial.suggest_int(name, int(self.low), int(self.high), log=self.log, step=self.step or 1)
+        return trial.suggest_float(name, self.low, self.high, log=self.log)
 
     def read(self, kept: Any) -> object:
         """The value that a trial keeps."""

@@ -19,7 +19,6 @@ from wattcast_models.search_space import Space
 from wattcast_models.tracking import tracked
 from wattcast_models.training import Diverged, Run
 
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 LEAST_TO_COMPARE = 10  # complete trials, to say which option mattered
 
 
@@ -59,23 +58,85 @@ def search(
     would have tried without the break. It ends after these minutes, at most a step and a check late, or when there are so
     many `trials` in all. A trial that the end cut short is made anew next time.
     """
-    deadline = time.monotonic() + 60 * minutes
-    trial_options = space.trial_options(base)
-    study = _study(storage, _name(buildings, trial_options, space))
+    options = space.trial_options(base)
+    study = _study(storage, _name(buildings, options, space))
+    own = _Search(study, buildings, options, space, time.monotonic() + 60 * minutes, tracking_uri)
     with _progress(show_progress) as progress:
         task = progress.add_task("tuning", total=1.0, best="")
 
         def show() -> None:
-            done = (
-                1 - (deadline - time.monotonic()) / (60 * minutes),
-                len(_trials(study, *FINISHED)) / (trials or np.inf),
-            )
-            progress.update(task, completed=max(done), best=_so_far(study))
+            of_time, of_trials = 1 - own.minutes_left / minutes, len(own.finished) / (trials or np.inf)
+            progress.update(task, completed=max(of_time, of_trials), best=own.so_far)
 
-        while time.monotonic() < deadline and (trials is None or len(_trials(study, *FINISHED)) < trials):
-            _try(study, buildings, trial_options, space, deadline=deadline, tracking_uri=tracking_uri, on_check=show)
+        while own.minutes_left > 0 and (trials is None or len(own.finished) < trials):
+            own.try_one(on_check=show)
             show()
-    return _found(study, base, space)
+    return own.found(base)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """A study, and what all of its trials share."""
+
+    study: optuna.Study
+    buildings: Sequence[Building]
+    options: TrainingOptions
+    space: Space
+    deadline: float
+    tracking_uri: str
+
+    @property
+    def minutes_left(self) -> float:
+        return (self.deadline - time.monotonic()) / 60
+
+    @property
+    def finished(self) -> list[FrozenTrial]:
+        return _trials(self.study, TrialState.COMPLETE, TrialState.PRUNED)
+
+    @property
+    def so_far(self) -> str:
+        losses = [loss for trial in _trials(self.study) for loss in trial.intermediate_values.values()]
+        return f"{len(self.finished)} trials, best loss {min(losses):.4f}" if losses else ""
+
+    def try_one(self, *, on_check: Callable[[], None]) -> None:
+        """One trial more. What it tries depends on the seed and on the trials that were finished before, alone."""
+        study, number = self.study, len(self.finished)
+        seed = np.random.SeedSequence([self.options.seed, number]).generate_state(1)[0]
+        study.sampler = optuna.samplers.TPESampler(seed=int(seed))
+        trial = study.ask()
+        changes = {name: values.suggest(trial, name) for name, values in self.space.options.items()}
+        options = changed(self.options, changes)
+        run = Run.start(self.buildings, options)
+
+        def report(step: int, losses: Mapping[str, float]) -> None:
+            tracking.metrics(step, losses)
+            if run.is_to_be_checked:  # and not only because the time is over
+                trial.report(losses["validation_loss"], step)
+                on_check()
+                if not run.is_over and trial.should_prune():
+                    raise optuna.TrialPruned
+
+        name = f"tune-{study.study_name}-{number}"
+        with tracked(name, asdict(options), tracking_uri=self.tracking_uri) as tracking:
+            try:
+                run.go_on(minutes=self.minutes_left, on_check=report)
+            except (optuna.TrialPruned, Diverged):
+                study.tell(trial, state=TrialState.PRUNED)
+            else:
+                value, state = (run.best_loss, TrialState.COMPLETE) if run.is_over else (None, TrialState.FAIL)
+                study.tell(trial, value, state)
+
+    def found(self, base: TrainingOptions) -> Found:
+        checked = [trial for trial in self.finished or _trials(self.study) if trial.intermediate_values]
+        if not checked:
+            raise ValueError(
+                f"No trial came to its first check, at step {self.space.check_every_steps}: give more --minutes, or in the "
+                "space a lower check_every_steps and lower learning rates."
+            )
+        tried = sorted((_tried(trial, self.space) for trial in checked), key=lambda each: each.loss)
+        is_enough = len(_trials(self.study, TrialState.COMPLETE)) >= LEAST_TO_COMPARE
+        importance = optuna.importance.get_param_importances(self.study) if is_enough else {}
+        return Found(changed(base, tried[0].changes), tried, importance)
 
 
 def _study(storage: Path, name: str) -> optuna.Study:
@@ -102,54 +163,6 @@ def _name(buildings: Sequence[Building], options: TrainingOptions, space: Space)
     return digest.hexdigest()[:16]
 
 
-def _try(
-    study: optuna.Study,
-    buildings: Sequence[Building],
-    base: TrainingOptions,
-    space: Space,
-    *,
-    deadline: float,
-    tracking_uri: str,
-    on_check: Callable[[], None],
-) -> None:
-    """One trial more. What it tries depends on the seed and on the trials that were finished before, alone."""
-    number = len(_trials(study, *FINISHED))
-    seed = int(np.random.SeedSequence([base.seed, number]).generate_state(1)[0])
-    study.sampler = optuna.samplers.TPESampler(seed=seed)
-    trial = study.ask()
-    options = changed(base, {name: values.suggest(trial, name) for name, values in space.options.items()})
-    run = Run.start(buildings, options)
-
-    def report(step: int, losses: Mapping[str, float]) -> None:
-        tracking.metrics(step, losses)
-        if run.is_to_be_checked:  # and not only because the time is over
-            trial.report(losses["validation_loss"], step)
-            on_check()
-            if not run.is_over and trial.should_prune():
-                raise optuna.TrialPruned
-
-    with tracked(f"tune-{study.study_name}-{number}", asdict(options), tracking_uri=tracking_uri) as tracking:
-        try:
-            run.go_on(minutes=(deadline - time.monotonic()) / 60, on_check=report)
-        except (optuna.TrialPruned, Diverged):
-            study.tell(trial, state=TrialState.PRUNED)
-        else:
-            study.tell(trial, run.best_loss) if run.is_over else study.tell(trial, state=TrialState.FAIL)
-
-
-def _found(study: optuna.Study, base: TrainingOptions, space: Space) -> Found:
-    checked = [trial for trial in _trials(study, *FINISHED) or _trials(study) if trial.intermediate_values]
-    if not checked:
-        raise ValueError(
-            f"No trial came to its first check, at step {space.check_every_steps}: give more --minutes, or in the space "
-            "a lower check_every_steps and lower learning rates."
-        )
-    tried = sorted((_tried(trial, space) for trial in checked), key=lambda each: each.loss)
-    is_enough = len(_trials(study, TrialState.COMPLETE)) >= LEAST_TO_COMPARE
-    importance = optuna.importance.get_param_importances(study) if is_enough else {}
-    return Found(changed(base, tried[0].changes), tried, importance)
-
-
 def _tried(trial: FrozenTrial, space: Space) -> Tried:
     changes = {name: values.read(trial.params[name]) for name, values in space.options.items()}
     return Tried(min(trial.intermediate_values.values()), max(trial.intermediate_values), changes)
@@ -158,11 +171,6 @@ def _tried(trial: FrozenTrial, space: Space) -> Tried:
 def _trials(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
     """Those in one of these states; without states all."""
     return study.get_trials(deepcopy=False, states=states or None)
-
-
-def _so_far(study: optuna.Study) -> str:
-    losses = [loss for trial in _trials(study) for loss in trial.intermediate_values.values()]
-    return f"{len(_trials(study, *FINISHED))} trials, best loss {min(losses):.4f}" if losses else ""
 
 
 def _progress(show: bool) -> Progress:

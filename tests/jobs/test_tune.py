@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from datetime import date
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import tune
 from wattcast.local.simulation.simulator import write_simulation
-from wattcast_models.options import read_options
+from wattcast_models.options import TrainingOptions, read_options
+from wattcast_models.tuning import Found, Tried
 
 SPACE = """
 trial_steps: 4
@@ -61,6 +64,15 @@ def test_it_writes_options_that_train_reads_and_says_where_they_come_from(
     assert (options.members, options.summary, options.steps) == (("mlp",), 4, 3000)
     assert options.hidden in (8, 16)
     assert tuned(call, data, tmp_path / "again.yaml") == lines
+
+
+def test_the_best_trials_are_shown_side_by_side_with_what_mattered() -> None:
+    tried = [Tried(0.1 + number, 600, {"hidden": 64, "members": ["mlp", "lstm"]}) for number in range(7)]
+    screen = Console(width=80, record=True, file=StringIO())
+    screen.print(tune.table(Found(TrainingOptions(), tried, {"members": 0.75, "hidden": 0.25})))
+    lines = [line.replace("│", " ").split() for line in screen.export_text().splitlines()]
+    assert ["hidden", *["64"] * 5, "25%"] in lines
+    assert ["members", *["mlp", "lstm"] * 5, "75%"] in lines
 
 
 def test_what_is_kept_for_testing_is_never_looked_at(call: Callable[..., Result], data: Path, tmp_path: Path) -> None:

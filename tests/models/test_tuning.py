@@ -1,6 +1,5 @@
 """Tuning by small trials: what it finds, goes on with, gives up, keeps its eyes from, and refuses."""
 
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -90,6 +89,14 @@ def test_a_trial_that_is_worse_than_half_of_the_others_is_given_up(look: Search,
     assert all(max(trial.intermediate_values) < 9 for trial in pruned)
 
 
+def test_after_ten_whole_trials_it_says_which_options_mattered(look: Search) -> None:
+    short = replace(SPACE, trial_steps=2, check_every_steps=2)
+    assert look(trials=9, space=short).importance == {}
+    importance = look(trials=10, space=short).importance
+    assert set(importance) == set(SPACE.options)
+    assert sum(importance.values()) == pytest.approx(1)
+
+
 def test_the_end_of_the_time_cuts_a_trial_short_and_what_it_had_counts(look: Search, tmp_path: Path) -> None:
     endless = replace(SPACE, trial_steps=1_000_000)
     found = look(minutes=0.05, space=endless)
@@ -134,7 +141,8 @@ def test_the_space_in_conf_can_be_searched_and_gives_options_that_train_reads(tm
     base = read_options(project_folder("conf") / "training.yaml", {})
     space = read_space(project_folder("conf") / "tuning.yaml", base)
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    for trial in itertools.islice(iter(study.ask, None), 20):
+    for _ in range(20):
+        trial = study.ask()
         options = replace(base, **{name: values.suggest(trial, name) for name, values in space.options.items()})
         (tmp_path / "tuned.yaml").write_text(as_yaml(options))
         assert asdict(read_options(tmp_path / "tuned.yaml", {})) == asdict(
