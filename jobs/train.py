@@ -2,9 +2,10 @@
 
 import hashlib
 import subprocess
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,28 +13,32 @@ import numpy as np
 import torch
 import typer
 
+from training_arguments import (
+    BuildingsFile,
+    Data,
+    ExcludeBuildingsOf,
+    HoldOutShare,
+    Minutes,
+    OptionsFile,
+    Seed,
+    Set,
+    Synthetic,
+)
 from wattcast.settings import project_folder, settings
 from wattcast_models import artifact
 from wattcast_models.networks import KINDS
 from wattcast_models.options import TrainingOptions, parsed, read_options
-from wattcast_models.readings import Building, building_ids, late_share, read_buildings
-from wattcast_models.rolling import before_share
+from wattcast_models.readings import Building, late_share
 from wattcast_models.sources import newest_version
-from wattcast_models.synthetic import synthetic_buildings
 from wattcast_models.tracking import tracked
-from wattcast_models.training import Trained, train
+from wattcast_models.training import OnCheck, Trained, train
+from wattcast_models.training_data import TrainingData
 
 CHECKPOINT = "checkpoint.pt"  # in the folder of the artifact while it is made
 
 
 def main(
-    data: Annotated[
-        Path,
-        typer.Option(
-            help="Parquet or CSV: timestamp, building_id, energy_usage_kwh, weather if known. Or the folder of the lake's "
-            "table hourly_usage."
-        ),
-    ],
+    data: Data,
     data_version: Annotated[
         int | None, typer.Option(min=0, help="Version of the table to read; default: the newest.")
     ] = None,
@@ -41,34 +46,28 @@ def main(
         bool,
         typer.Option("--hindsight", help="Learn from hours as they are known now, not as they were at each origin."),
     ] = False,
-    buildings_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV: building_id, timezone, country, closures. Or the folder of the lake's table buildings."
-        ),
-    ] = None,
+    buildings_file: BuildingsFile = None,
     store: Annotated[
         Path | None, typer.Option(help="Keep the hours in files in this folder while training, not in memory.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the artifact.")] = Path("models/trained"),
-    options: Annotated[Path | None, typer.Option(help="YAML of training options; default: conf/training.yaml.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE over the options; repeatable.")] = None,
+    options: OptionsFile = None,
+    set_: Set = None,
     network: Annotated[
         list[str] | None, typer.Option(help=f"{', '.join(KINDS)}; repeated: the mean of their forecasts.")
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the model; default: wattcast-NETWORK.")] = "",
     model_version: Annotated[str, typer.Option(help="Version; default: from the weights.")] = "",
-    exclude_buildings_of: Annotated[Path | None, typer.Option(help="Leave out the buildings in this file.")] = None,
-    hold_out_share: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Leave out this last share of each building's time: to test on.")
-    ] = 0.0,
-    minutes: Annotated[float | None, typer.Option(min=0.01, help="Stop after this long at the latest.")] = None,
+    exclude_buildings_of: ExcludeBuildingsOf = None,
+    hold_out_share: HoldOutShare = 0.0,
+    minutes: Minutes = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps at most.")] = None,
-    synthetic: Annotated[
-        int, typer.Option(min=0, help="Synthetic buildings of other places and uses beside them.")
-    ] = 0,
-    seed: Annotated[int | None, typer.Option(min=0, help="Same seed, data and steps: same weights.")] = None,
+    synthetic: Synthetic = 0,
+    seed: Seed = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda for a GPU.")] = "cpu",
+    processes: Annotated[
+        int, typer.Option(min=1, help="Of this machine, which share each batch; started by Spark's TorchDistributor.")
+    ] = 1,
     attribution: Annotated[str, typer.Option(help="What the licence of the data asks to be said.")] = "",
 ) -> None:
     """Train one network for all buildings of a file and write model.pt and model_config.json."""
@@ -79,34 +78,33 @@ def main(
         torch.set_num_threads(1)
         if device != "cpu" and not torch.cuda.is_available():
             raise ValueError(f"This machine has no device {device} that torch can use.")
-        excluded = building_ids(exclude_buildings_of) if exclude_buildings_of else set()
-        version = newest_version(data) if data_version is None else data_version
-        found = read_buildings(data, buildings_file, store=store, version=version)
-        buildings = [
-            before_share(replace(building, revisions=None) if hindsight else building, hold_out_share)
-            for building in found
-            if building.building_id not in excluded
-        ]
-        if not buildings:
-            raise ValueError("No building is left to train on.")
+        learn = _learning(processes, device)
+        source = TrainingData(
+            data,
+            buildings_file,
+            exclude_buildings_of,
+            hold_out_share,
+            synthetic,
+            chosen.seed,
+            version=newest_version(data) if data_version is None else data_version,
+            hindsight=hindsight,
+            store=store,
+        )
+        buildings = source.recorded()
         for remark in remarks(buildings):
             typer.echo(remark)
-        about_data, name = describe_data(data, version, buildings), name or f"wattcast-{'-'.join(chosen.members)}"
+        about_data = describe_data(data, source.version, buildings)
+        name = name or f"wattcast-{'-'.join(chosen.members)}"
         params = asdict(chosen) | about_data["data"] | {"synthetic_buildings": synthetic}
         with tracked(name, params, tracking_uri=settings().tracking_uri) as run:
-            trained = train(
-                buildings + synthetic_buildings(synthetic, seed=chosen.seed),
-                chosen,
-                checkpoint=out / CHECKPOINT,
-                device=device,
-                on_check=run.metrics,
-            )
+            trained = learn(source, [*buildings, *source.made_up()], chosen, out / CHECKPOINT, run.metrics)
             made = describe(trained, chosen, about_data)
             about = {"name": name, "version": model_version or made["version"]}
             more = {
                 "synthetic_buildings": synthetic,
-                "excluded_building_ids": sorted(excluded),
+                "excluded_building_ids": sorted(source.excluded_ids),
                 "held_out_share": hold_out_share,
+                "processes": processes,
                 "attribution": attribution,
             }
             config = artifact.save(out, trained.network, made | about | more)
@@ -116,6 +114,24 @@ def main(
         raise typer.Exit(2) from error
     figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in config["metrics"].items())
     typer.echo(f"{config['name']} {config['version']} is in {out}: {figures}.")
+
+
+Learning = Callable[[TrainingData, list[Building], TrainingOptions, Path, OnCheck], Trained]
+
+
+def _learning(processes: int, device: str) -> Learning:
+    """How to train: here, or in several processes; ValueError where those cannot be."""
+    if processes == 1:
+        return lambda source, buildings, options, checkpoint, on_check: train(
+            buildings, options, checkpoint=checkpoint, device=device, on_check=on_check
+        )
+    if device != "cpu":
+        raise ValueError("--processes are for the CPU: leave --device out.")
+    try:
+        from train_on_spark import train_on_spark  # only here: one process needs no Java
+    except ImportError as error:
+        raise ValueError(f"--processes needs pyspark and its TorchDistributor: {error}.") from error
+    return partial(train_on_spark, processes)
 
 
 def describe(trained: Trained, options: TrainingOptions, data: dict[str, object]) -> dict[str, object]:

@@ -17,6 +17,7 @@ import backtest
 import explain
 import models
 import train
+import tune
 from wattcast import job
 from wattcast.cli import JOBS, app
 from wattcast.job import Run
@@ -26,6 +27,12 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "k8s/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXTS = [*PAGES, *sorted((ROOT / "examples").glob("*.py")), *sorted((ROOT / "conf").glob("*.*"))]
 MACHINE_PATH = re.compile(r"(?<![\w.<$}-])/(?:root|home|Users|work|tmp|opt|usr|var|mnt|workspace)/[\w.-]+")
+PROGRAMS = {
+    "train": train.main,
+    "tune": tune.main,
+    "backtest": backtest.main,
+    "explain": explain.main,
+}  # of jobs that are no Spark application
 OTHER_VARIABLES = {"WATTCAST_PROFILE", "WATTCAST_CONF", "WATTCAST_CACHE", "WATTCAST_LOG_LEVEL", "WATTCAST_DATA"}
 
 
@@ -54,7 +61,7 @@ def check(words: Sequence[str], *, is_whole: bool = True) -> None:
     name, context = parsed(app, words, is_whole=is_whole)
     if name == "models" and (context.args or is_whole):
         parsed(models.app, context.args, is_whole=is_whole)
-    elif is_whole and name in ("run", "train", "backtest", "explain"):
+    elif is_whole and name in ("run", *PROGRAMS):
         check_job(name, context)
 
 
@@ -73,9 +80,9 @@ def parsed(program: typer.Typer, words: Sequence[str], *, is_whole: bool) -> tup
 
 
 def check_job(command: str, context: Any) -> None:
-    if command in ("train", "backtest", "explain"):
+    if command in PROGRAMS:
         parser = typer.Typer()
-        parser.command()({"train": train, "backtest": backtest, "explain": explain}[command].main)
+        parser.command()(PROGRAMS[command])
         typer.main.get_command(parser).make_context(command, list(context.args))
         return
     assert context.params["job"] in JOBS
@@ -116,7 +123,7 @@ def test_command_that_the_documentation_names_exists(words: list[str]) -> None:
     "words",
     [
         ["dance"], ["models", "dance"], ["models", "promote"], ["models", "show", "--no-such"],
-        ["simulate"], ["simulate", "a.parquet", "--no-such"], ["train", "--no-such", "1"], ["backtest"],
+        ["simulate"], ["simulate", "a.parquet", "--no-such"], ["train", "--no-such", "1"], ["backtest"], ["tune"],
         ["run", "ingest", "--no-such"], ["run", "backfill"],
     ],
     ids=" ".join,

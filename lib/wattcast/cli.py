@@ -67,6 +67,12 @@ def train(context: typer.Context) -> None:
 
 
 @app.command(context_settings=PASSED_ON)
+def tune(context: typer.Context) -> None:
+    """Look for better training options in bounded time."""
+    _run_job("tune", context.args)
+
+
+@app.command(context_settings=PASSED_ON)
 def backtest(context: typer.Context) -> None:
     """Score a model on the end of recorded readings."""
     _run_job("backtest", context.args)

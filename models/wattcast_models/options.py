@@ -1,6 +1,7 @@
 """Training options: conf/training.yaml and what the command line says otherwise; typed, in range, unknown keys refused."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -76,16 +77,34 @@ class TrainingOptions:
 
 def read_options(file: Path, changes: Mapping[str, object]) -> TrainingOptions:
     """The options of a YAML file with some changed; ValueError says which key is wrong, OSError when there is no file."""
+    return _validated({**read_mapping(file), **changes})
+
+
+def changed(options: TrainingOptions, changes: Mapping[str, object]) -> TrainingOptions:
+    """The options with some changed; ValueError says which is wrong."""
+    return _validated({**asdict(options), **changes})
+
+
+def read_mapping(file: Path) -> dict[str, Any]:
+    """The keys and values of a YAML file; ValueError for another file, OSError when there is none."""
     try:
         known = yaml.safe_load(file.read_text()) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{file.name} is not YAML: {error}") from error
     if not isinstance(known, dict):
         raise ValueError(f"{file.name} must hold keys and values.")
-    try:
-        return TypeAdapter(TrainingOptions).validate_python({**known, **changes})
-    except ValidationError as error:
-        raise ValueError("; ".join(_sentence(dict(each)) for each in error.errors())) from error
+    return known
+
+
+def sentences(error: ValidationError, subject: str) -> str:
+    """What is wrong with which of the values."""
+    found = [(".".join(map(str, each["loc"])) or "values", each["msg"]) for each in error.errors()]
+    return "; ".join(f"{subject} {where}: {message}" for where, message in found)
+
+
+def as_yaml(options: TrainingOptions) -> str:
+    """The options as `read_options` reads them."""
+    return yaml.safe_dump(TypeAdapter(TrainingOptions).dump_python(options, mode="json"), sort_keys=False)
 
 
 def parsed(assignments: Sequence[str]) -> dict[str, object]:
@@ -102,6 +121,8 @@ def parsed(assignments: Sequence[str]) -> dict[str, object]:
     return changes
 
 
-def _sentence(error: Mapping[str, Any]) -> str:
-    where = ".".join(map(str, error["loc"])) or "options"
-    return f"training option {where}: {error['msg']}"
+def _validated(values: Mapping[str, object]) -> TrainingOptions:
+    try:
+        return TypeAdapter(TrainingOptions).validate_python(values)
+    except ValidationError as error:
+        raise ValueError(sentences(error, "training option")) from error

@@ -37,7 +37,9 @@ def scoring_start(building: Building, test_share: float) -> int:
 
 def before_share(building: Building, test_share: float) -> Building:
     """The building as it was before the hours that may be scored."""
-    return replace(building, values=building.values[: scoring_start(building, test_share)])
+    kept = slice(scoring_start(building, test_share))
+    revisions = building.revisions.of(kept) if building.revisions else None
+    return replace(building, values=building.values[kept], revisions=revisions)
 
 
 def scoring_origins(building: Building, rolling: Rolling) -> Origins:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from wattcast_models import artifact
 from wattcast_models.calibration import factors
 from wattcast_models.features import CONTEXT_INPUTS, DAY_HOURS, Features, Inputs, features, features_by_day
+from wattcast_models.group import Group
 from wattcast_models.networks import members, pinball
 from wattcast_models.options import TrainingOptions
 from wattcast_models.readings import Building
@@ -25,6 +26,12 @@ from wattcast_models.windows import Stretches, as_in_use, cut, split_by_time
 VALIDATION_WINDOWS, CALIBRATION_WINDOWS = 2048, 4096
 VALIDATING, CALIBRATING, STEPPING = range(3)  # each draws from a random stream of its own
 WILDEST = 50.0  # scaled units: an hour beyond it pulls no harder than one there
+
+OnCheck = Callable[[int, Mapping[str, float]], None]
+
+
+class Diverged(ValueError):
+    """The loss is no number any more: of these options, not of the data."""
 
 
 @dataclass(frozen=True)
@@ -44,39 +51,23 @@ def train(
     checkpoint: Path | None = None,
     device: str = "cpu",
     show_progress: bool = True,
-    on_check: Callable[[int, Mapping[str, float]], None] = lambda step, losses: None,
+    on_check: OnCheck = lambda step, losses: None,
 ) -> Trained:
-    """A network trained on all buildings together; ValueError when there is too little data or the loss is no number.
+    """A network trained on all buildings together; ValueError when there is too little data, Diverged when the loss is no
+    number.
 
     The same seed, data and options give the same weights, unless the minutes end the run. With a `checkpoint` file, a
     run that was killed goes on from its last check and ends with the same weights; a finished run removes the file.
     `on_check` hears of each check on later weeks: the step, and the losses in scaled units.
     """
-    run = _Run.start(buildings, options, device)
-    if checkpoint and checkpoint.exists():
-        run.load(checkpoint)
-    started = time.monotonic()
-    with _progress(show_progress) as progress:
-        task = progress.add_task("training", total=options.steps, completed=run.step, loss="")
-        while not run.is_over:
-            run.take_step()
-            is_late = time.monotonic() - started > 60 * options.minutes
-            if is_late or run.step == options.steps or run.step % options.check_every_steps == 0:
-                on_check(run.step, run.check())
-                if checkpoint:
-                    run.save(checkpoint)
-            text = f"loss {run.loss:.4f}, on later weeks {run.best_loss:.4f}"
-            progress.update(task, completed=run.step, loss=text)
-            if is_late:
-                break
-    trained = run.finish()
-    if checkpoint:
-        checkpoint.unlink(missing_ok=True)
-    return trained
+    run = Run.start(buildings, options, device)
+    run.go_on(checkpoint=checkpoint, minutes=options.minutes, show_progress=show_progress, on_check=on_check)
+    return run.finish(checkpoint)
 
 
-class _Run:
-    """The state of a training run. What is random at a step depends on the seed and the step alone."""
+class Run:
+    """The state of a training run. What is random at a step depends on the seed and the step alone, and, where several
+    processes share each batch, on which of them draws."""
 
     def __init__(
         self,
@@ -85,8 +76,9 @@ class _Run:
         inputs: list[str],
         options: TrainingOptions,
         device: str,
+        group: Group,
     ) -> None:
-        self.buildings, self.options, self.inputs, self.device = buildings, options, inputs, device
+        self.buildings, self.options, self.inputs, self.device, self.group = buildings, options, inputs, device, group
         self.training, self.later = parts
         torch.manual_seed(options.seed)
         self.network = artifact.untrained(options.network, inputs, options.quantiles).to(device)
@@ -102,7 +94,13 @@ class _Run:
         self.validation = list(self._batches(VALIDATING))
 
     @classmethod
-    def start(cls, buildings: Sequence[Building], options: TrainingOptions, device: str) -> "_Run":
+    def start(
+        cls,
+        buildings: Sequence[Building],
+        options: TrainingOptions,
+        device: str = "cpu",
+        group: Group = Group(),  # noqa: B008  # frozen
+    ) -> "Run":
         training, later = split_by_time(
             buildings, lead_hours=options.lead_hours, validation_share=options.validation_share
         )
@@ -110,24 +108,58 @@ class _Run:
             raise ValueError(
                 f"Too little data: {training.windows} training windows; give each building some months of hours."
             )
-        return cls(buildings, (training, later), inputs_present(buildings), options, device)
+        return cls(buildings, (training, later), inputs_present(buildings), options, device, group)
 
     @property
     def is_over(self) -> bool:
         return self.step >= self.options.steps or self.checks_without_gain >= self.options.patience_checks
 
+    def go_on(
+        self,
+        *,
+        minutes: float,
+        checkpoint: Path | None = None,
+        show_progress: bool = False,
+        on_check: OnCheck = lambda step, losses: None,
+    ) -> None:
+        """Train until it is over or the minutes are, from the checkpoint if there is one, and leave one behind."""
+        if checkpoint and checkpoint.exists():
+            self.load(checkpoint)
+        started = time.monotonic()
+        with _progress(show_progress) as progress:
+            task = progress.add_task("training", total=self.options.steps, completed=self.step, loss="")
+            while not self.is_over:
+                self.take_step()
+                is_late = self.group.any(time.monotonic() - started > 60 * minutes)
+                if is_late or self.is_to_be_checked:
+                    losses = self.check()
+                    if self.group.is_first:
+                        on_check(self.step, losses)
+                        if checkpoint:
+                            self.save(checkpoint)
+                text = f"loss {self.loss:.4f}, on later weeks {self.best_loss:.4f}"
+                progress.update(task, completed=self.step, loss=text)
+                if is_late:
+                    break
+
+    @property
+    def is_to_be_checked(self) -> bool:
+        return self.step == self.options.steps or self.step % self.options.check_every_steps == 0
+
     def take_step(self) -> None:
-        options, rng = self.options, self._random(STEPPING, self.step)
+        options, rng = self.options, self._random(STEPPING, self.step, *self.group.stream)
         torch.manual_seed(int(rng.integers(2**62)))  # for dropout
         is_first = options.days == 1 or rng.random() < options.first_day_share
         day = 0 if is_first else int(rng.integers(1, options.days))
-        batch = self._batch(self.training, options.batch_windows, day, rng)
+        batch = self._batch(self.training, self.group.share(options.batch_windows), day, rng)
         losses = [_loss(member, batch, options.quantiles) for member in members(self.network)]
         loss = torch.stack(losses).mean()
-        if not torch.isfinite(loss):
-            raise ValueError(f"The loss at step {self.step + 1} is {loss.item()}: try a lower learning rate.")
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
+        self.group.average([loss.detach(), *gradients])
+        if not torch.isfinite(loss):
+            raise Diverged(f"The loss at step {self.step + 1} is {loss.item()}: try a lower learning rate.")
         for member in members(self.network):
             nn.utils.clip_grad_norm_(member.parameters(), 1.0)
         self.optimizer.step()
@@ -143,14 +175,17 @@ class _Run:
         network = self._with(self.averaged)
         with torch.inference_mode():
             losses = [_loss(network, batch, self.options.quantiles).item() for batch in self.validation]
-        loss = float(np.average(losses, weights=[len(batch.actual) for batch in self.validation]))
+        mean = torch.tensor(np.average(losses, weights=[len(batch.actual) for batch in self.validation]))
+        self.group.average([mean])  # unequal machines must not disagree on when to stop
+        loss = mean.item()
         self.checks_without_gain += 1
         if loss < self.best_loss:
             self.best_weights = {name: weight.clone() for name, weight in self.averaged.items()}
             self.best_loss, self.best_step, self.checks_without_gain = loss, self.step, 0
         return {"training_loss": self.loss, "validation_loss": loss}
 
-    def finish(self) -> Trained:
+    def finish(self, checkpoint: Path | None = None) -> Trained:
+        """The network of the best check, calibrated; a checkpoint is removed."""
         network = self._with(self.best_weights)
         metrics = {
             "steps": self.step,
@@ -158,7 +193,10 @@ class _Run:
             "training_loss": round(self.loss, 4),
             "validation_loss": round(self.best_loss, 4),
         }
-        return Trained(network.cpu(), self.inputs, self._calibration(network), metrics)
+        trained = Trained(network.cpu(), self.inputs, self._calibration(network), metrics)
+        if checkpoint:
+            checkpoint.unlink(missing_ok=True)
+        return trained
 
     def save(self, file: Path) -> None:
         """Written whole or not at all."""
@@ -192,7 +230,7 @@ class _Run:
         """What must be the same for a checkpoint to go on."""
         known = {name: value for name, value in asdict(self.options).items() if name != "minutes"}
         lengths = [(each.building_id, each.start, each.hours) for each in self.buildings]
-        return {"options": known, "inputs": self.inputs, "buildings": lengths}
+        return {"options": known, "inputs": self.inputs, "buildings": lengths, "processes": self.group.size}
 
     def _with(self, weights: Mapping[str, Tensor]) -> nn.Module:
         network = artifact.untrained(self.options.network, self.inputs, self.options.quantiles).to(self.device)

@@ -317,7 +317,7 @@ def test_a_file_without_anything_to_score_is_said(
     assert (status, says in said) == (2, True), said
 
 
-@pytest.mark.parametrize("job", ["train", "backtest"])
+@pytest.mark.parametrize("job", ["train", "tune", "backtest"])
 def test_a_file_that_cannot_be_used_is_one_line_and_exit_2(
     run: Callable[..., tuple[int, str]], job: str, tmp_path: Path
 ) -> None:
