@@ -65,7 +65,7 @@ class ClosingSettings(_Section):
 
 class ForecastingSettings(_Section):
     lead_hours: Annotated[int, Field(ge=1, le=168)] = 24
-    context_hours: Annotated[int, Field(ge=24, le=24 * 7 * 12)] = 24 * 28
+    context_hours: Annotated[int, Field(ge=24, le=24 * 7 * 12)] = 24 * 56
     catch_up_hours: Positive = 24
     heard_within_days: Positive = 30
     clock: Literal["wall", "arrival"] = Field(

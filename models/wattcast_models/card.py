@@ -41,13 +41,14 @@ def _lines(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _model(config: Mapping[str, Any]) -> dict[str, object]:
-    network = config["network"]
     return {
-        "network": ", ".join(f"{name} {value}" for name, value in network.items()),
+        "network": network_in_words(config["network"]),
         "quantiles": ", ".join(f"P{100 * level:g}" for level in config["quantiles"]),
         "hours of context": config["context_hours"],
         "hours ahead": config["lead_hours"],
         "features": len(config.get("features", [])),
+        "widths": "calibrated by quantile and lead hour" if config.get("calibration") else "as the network says",
+        "days whose errors correct a forecast": config.get("bias_days") or None,
         "seed": config.get("seed"),
         "made at": config.get("created_at"),
         "git commit": config.get("git_commit"),
@@ -56,12 +57,22 @@ def _model(config: Mapping[str, Any]) -> dict[str, object]:
     }
 
 
+def network_in_words(network: Mapping[str, Any]) -> str:
+    """Such as "mean of 3: mlp, mlp, lstm; hidden 192, summary 64, dropout 0.0"."""
+    parts = network.get("members") or [network]
+    kinds = ", ".join(part["kind"] for part in parts)
+    sizes = ", ".join(f"{name} {value}" for name, value in parts[0].items() if name != "kind")
+    return f"mean of {len(parts)}: {kinds}; {sizes}" if len(parts) > 1 else f"{kinds}; {sizes}"
+
+
 def _data(config: Mapping[str, Any]) -> dict[str, object]:
     simulated = config.get("synthetic_buildings")
     return {
         **_flat(config.get("data") or {}),
         "buildings": len(config.get("training_building_ids") or []) or None,
         "simulated buildings beside them": simulated or None,
+        "buildings kept out, to test on": len(config.get("excluded_building_ids") or []) or None,
+        "last share of time kept out, to test on": config.get("held_out_share") or None,
     }
 
 

@@ -23,7 +23,7 @@ Level = Annotated[float, Field(gt=0, lt=1)]
 class TrainingOptions:
     """What a training run does; every value is written into the artifact. ValueError for a value out of range."""
 
-    members: tuple[str, ...] = ("mlp", "profile", "attention")  # kinds of network; the mean of several forecasts
+    members: tuple[str, ...] = ("mlp",)  # kinds of network; the mean of several forecasts
     hidden: Annotated[int, Field(ge=8, le=4096)] = 384
     summary: Annotated[int, Field(ge=4, le=4096, multiple_of=4)] = 64
     dropout: Share = 0.0

@@ -113,8 +113,8 @@ def as_in_use(
     """A copy as a forecast will meet it: weather forecasts that err, unsteady meters, and parts of random rows missing.
 
     Missing are future weather (more than half of the rows), each other series (one in five), a gap of up to three
-    days, the recent hours (stale), all but the recent days (short history), metadata of a place. Three in ten rows have
-    up to 10 % noise on every hour, which keeps the outer quantiles honest on meters noisier than those trained on.
+    days, the recent hours (stale), all but the recent days (short history), metadata of a place. Noise makes loads of all
+    degrees of steadiness out of few buildings, and keeps the outer quantiles honest on those noisier than any trained on.
     Inputs are scaled by row, so a change of unit or size needs no copies of its own.
     """
     changed = dict(inputs)
@@ -128,9 +128,8 @@ def as_in_use(
     def any_hour(lowest: int, highest: int) -> NDArray[np.int64]:
         return rng.integers(lowest, highest, (rows, 1))
 
-    size = (some(0.3) * rng.uniform(0, 0.1, (rows, 1))).astype(np.float32)
-    energy *= 1 + size * rng.standard_normal(energy.shape, np.float32)
-    actual = actual * (1 + size * rng.standard_normal(actual.shape, np.float32))
+    unsteady = np.concatenate([energy, actual], axis=1) * _unsteadiness((rows, hours + actual.shape[1]), rng)
+    energy, actual = unsteady[:, :hours], unsteady[:, hours:]
     gap_start = any_hour(0, hours)
     gap = (position >= gap_start) & (position < gap_start + any_hour(1, 73))
     is_hidden = (gap | (rng.random((rows, hours), np.float32) < 0.02)) & some(0.1)
@@ -147,6 +146,18 @@ def as_in_use(
     for name in ("country", "closures"):
         changed[name] = np.where(unknown, "", inputs[name])
     return changed, actual
+
+
+def _unsteadiness(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Factors of the load, (n, hours): most rows 1, some with noise from hour to hour, some from day to day."""
+    rows, hours = shape
+    hourly, daily = (
+        ((rng.random((rows, 1)) < share) * largest * rng.random((rows, 1)) ** 2).astype(np.float32)
+        for share, largest in ((0.4, 0.5), (0.3, 0.4))
+    )
+    day = (np.arange(hours) + rng.integers(0, DAY_HOURS, (rows, 1))) // DAY_HOURS  # that begins at any hour
+    of_day = np.take_along_axis(rng.standard_normal((rows, hours // DAY_HOURS + 2), np.float32), day, axis=1)
+    return (1 + hourly * rng.standard_normal(shape, np.float32)) * (1 + daily * of_day)
 
 
 def _forecast_error(error: float, shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:

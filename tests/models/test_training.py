@@ -186,7 +186,7 @@ def spoilt(seed: int = 0) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray],
 def test_spoiling_takes_away_adds_noise_to_some_rows_and_leaves_the_windows_as_they_were() -> None:
     before, after, actual, changed = spoilt()
     noisy = np.nanmax(np.abs(changed / np.where(actual == 0, np.nan, actual) - 1), axis=1) > 1e-6
-    assert 0.2 < noisy.mean() < 0.4
+    assert 0.5 < noisy.mean() < 0.7
     kept = np.isfinite(after["energy_usage_kwh"])
     steady_rows = kept & ~noisy[:, None]
     np.testing.assert_array_equal(after["energy_usage_kwh"][steady_rows], before["energy_usage_kwh"][steady_rows])
