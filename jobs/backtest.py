@@ -20,7 +20,7 @@ from wattcast_models.comparison import as_json, figures_by_building, lines, long
 from wattcast_models.predictor import Predictor
 from wattcast_models.readings import Building, building_ids, read_buildings
 from wattcast_models.report import example_week, typical_building, write_report
-from wattcast_models.rolling import Rolling
+from wattcast_models.rolling import FUTURE_WEATHER, MAY_BE_WITHOUT, UNKNOWN, Rolling
 
 HOURLY_USAGE = "hourly_usage"
 
@@ -56,11 +56,18 @@ def main(
     test_share: Annotated[float, typer.Option(min=0.01, max=1.0, help="The last share of time is scored.")] = 0.2,
     origin_hours: Annotated[str, typer.Option(help="Local hours of the day to forecast from: 0 or 0,6,12,18.")] = "0",
     lead_hours: Annotated[int, typer.Option(min=1, max=168, help="Hours ahead.")] = 24,
+    future_weather: Annotated[
+        str,
+        typer.Option(help=f"Of the hours ahead: {', '.join(FUTURE_WEATHER)}; forecast is measured with usual errors."),
+    ] = UNKNOWN,
+    without: Annotated[
+        list[str] | None, typer.Option(help=f"Score without an input: {', '.join(MAY_BE_WITHOUT)}; repeatable.")
+    ] = None,
     spark: Annotated[bool, typer.Option("--spark", help="Spread the buildings over a Spark cluster.")] = False,
 ) -> None:
     """Forecast the last weeks of recorded readings and compare with the same hour last week and other methods."""
     try:
-        rolling = Rolling(test_share, _origin_hours(origin_hours), lead_hours)
+        rolling = Rolling(test_share, _origin_hours(origin_hours), lead_hours, future_weather, tuple(without or ()))
         predictors = [Predictor.read(folder) for folder in model or [shipped_artifact()]]
         names = list(filter(None, methods.split(",")))
         is_trained = "lightgbm-global" in names

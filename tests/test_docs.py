@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 import backfill
 import backtest
+import benchmark
 import explain
 import models
 import train
@@ -32,6 +33,7 @@ PROGRAMS = {
     "tune": tune.main,
     "backtest": backtest.main,
     "explain": explain.main,
+    "benchmark": benchmark.main,
 }  # of jobs that are no Spark application
 OTHER_VARIABLES = {"WATTCAST_PROFILE", "WATTCAST_CONF", "WATTCAST_CACHE", "WATTCAST_LOG_LEVEL", "WATTCAST_DATA"}
 

@@ -85,6 +85,12 @@ def explain(context: typer.Context) -> None:
 
 
 @app.command(context_settings=PASSED_ON)
+def benchmark(context: typer.Context) -> None:
+    """Measure how fast a model forecasts on this machine."""
+    _run_job("benchmark", context.args)
+
+
+@app.command(context_settings=PASSED_ON)
 def models(context: typer.Context) -> None:
     """Versions of models: register, compare, promote, roll back, or set one here."""
     _run_job("models", context.args)

@@ -1,6 +1,7 @@
 """The backtest: forecasts of every building's last weeks from rolling origins, by several methods, against what happened."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -15,8 +16,8 @@ from wattcast_models.features import CONTEXT_INPUTS, FUTURE_INPUTS, PLACE_INPUTS
 from wattcast_models.metrics import KEYS, SUMS, error_sums, measures
 from wattcast_models.predictor import Predictor
 from wattcast_models.readings import Building, buildings_of
-from wattcast_models.rolling import DAY, Rolling, scoring_origins
-from wattcast_models.windows import Origins, cut
+from wattcast_models.rolling import DAY, FORECAST, UNKNOWN, Rolling, scoring_origins
+from wattcast_models.windows import Origins, cut, forecast_weather
 
 ORIGINS_AT_ONCE = 256  # bounds the memory of a long test span
 SEASONS = ("Dec-Feb", "Mar-May", "Jun-Aug", "Sep-Nov")
@@ -87,7 +88,7 @@ def with_reference(methods: Sequence[Method], rolling: Rolling) -> list[Method]:
 def scored(building: Building, methods: Sequence[Method], rolling: Rolling) -> pd.DataFrame:
     """The rows of a building, in COLUMNS; one row that says why when it cannot be scored.
 
-    The weather after the origin is unknown. Hours count where they were measured and all methods have a value.
+    Hours count where they were measured and all methods have a value.
     """
     origins = scoring_origins(building, rolling)
     if why_not := _unscorable(building, origins):
@@ -100,7 +101,14 @@ def scored(building: Building, methods: Sequence[Method], rolling: Rolling) -> p
     context_hours = max(method.context_hours for method in methods)
     for first in range(0, len(origins), ORIGINS_AT_ONCE):
         part = origins.pick(np.arange(first, min(first + ORIGINS_AT_ONCE, len(origins))))
-        inputs, actual = known_inputs(building, part, context_hours=context_hours, lead_hours=rolling.lead_hours)
+        inputs, actual = known_inputs(
+            building,
+            part,
+            context_hours=context_hours,
+            lead_hours=rolling.lead_hours,
+            future_weather=rolling.future_weather,
+            without=rolling.without,
+        )
         made = [forecast(_recent(inputs, method.context_hours)) for method, forecast in forecasts]
         tally.add(inputs, actual.astype(float), made)
     why_not = tally.why_not()
@@ -116,12 +124,23 @@ def scored_readings(
 
 
 def known_inputs(
-    building: Building, origins: Origins, *, context_hours: int, lead_hours: int
+    building: Building,
+    origins: Origins,
+    *,
+    context_hours: int,
+    lead_hours: int,
+    future_weather: str = UNKNOWN,
+    without: Collection[str] = (),
 ) -> tuple[dict[str, NDArray[np.generic]], NDArray[np.float32]]:
-    """What is known at these origins, with the weather after them unknown, and the energy that followed, (n, leads)."""
+    """What is known at these origins, and the energy that followed, (n, leads); see `Rolling` for the last two."""
     inputs, actual = cut([building], origins, context_hours=context_hours, lead_hours=lead_hours)
-    unknown = np.full(actual.shape, np.nan, np.float32)
-    return inputs | dict.fromkeys(FUTURE_INPUTS, unknown), actual
+    if future_weather == UNKNOWN:
+        inputs |= {name: np.full(actual.shape, np.nan, np.float32) for name in FUTURE_INPUTS}
+    elif future_weather == FORECAST:
+        seed = [zlib.crc32(building.building_id.encode()), int(origins.hour[0])] if len(origins) else 0
+        inputs |= forecast_weather(inputs, np.random.default_rng(seed))
+    hidden = [name for name in inputs if name.removeprefix("future_") in without]
+    return inputs | {name: np.full(inputs[name].shape, np.nan, np.float32) for name in hidden}, actual
 
 
 def _unscorable(building: Building, origins: Origins) -> str:

@@ -13,7 +13,7 @@ from wattcast_models.comparison import COMPARED, Line, lines, medians_by, quanti
 from wattcast_models.metrics import Interval, by_building, shares_pct
 from wattcast_models.predictor import Predictor
 from wattcast_models.readings import Building
-from wattcast_models.rolling import DAY, Rolling, scoring_origins
+from wattcast_models.rolling import DAY, FORECAST, MEASURED, UNKNOWN, Rolling, scoring_origins
 
 BUILDINGS_LISTED, SKIPPED_LISTED = 200, 20
 HEADINGS = {
@@ -47,6 +47,10 @@ def page(results: Results, main: str, rolling: Rolling, *, week: charts.ExampleW
         share=f"{100 * rolling.test_share:g}",
         origins=", ".join(f"{hour}:00" for hour in rolling.origin_hours),
         lead_hours=rolling.lead_hours,
+        weather={UNKNOWN: "unknown", FORECAST: "as measured, with the errors of forecasts", MEASURED: "as measured"}[
+            rolling.future_weather
+        ],
+        without=", ".join(rolling.without),
         hours=_scored_hours(results, main),
         headings=[HEADINGS[name] for name in COMPARED],
         rows=[_row(line, is_main=line.method == main) for line in compared],

@@ -6,20 +6,30 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from wattcast_models import calendar as local
+from wattcast_models.features import CONTEXT_INPUTS
 from wattcast_models.readings import Building
 from wattcast_models.windows import Origins
 
 DAY, WEEK = 24, 168
+UNKNOWN, FORECAST, MEASURED = FUTURE_WEATHER = (
+    "unknown",
+    "forecast",
+    "measured",
+)  # forecast: measured, with errors as usual
+MAY_BE_WITHOUT = CONTEXT_INPUTS[1:]
 
 
 @dataclass(frozen=True)
 class Rolling:
     """The protocol of a backtest: origins at some hours of the day (standard time of the building) in the last share of
-    its time, each forecasting `lead_hours`. The default is day-ahead from each midnight. ValueError for what cannot be."""
+    its time, each forecasting `lead_hours`, with what is known of the weather after the origin, `without` some inputs.
+    The default is day-ahead from each midnight, the weather unknown. ValueError for what cannot be."""
 
     test_share: float = 0.2
     origin_hours: tuple[int, ...] = (0,)
     lead_hours: int = DAY
+    future_weather: str = UNKNOWN
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.test_share <= 1:
@@ -28,6 +38,12 @@ class Rolling:
             raise ValueError(f"Origin hours are 0 to 23, not {', '.join(map(str, self.origin_hours)) or 'none'}.")
         if not 1 <= self.lead_hours <= WEEK:
             raise ValueError(f"Lead hours are 1 to {WEEK}, not {self.lead_hours}.")
+        if self.future_weather not in FUTURE_WEATHER:
+            raise ValueError(f"The future weather is {', '.join(FUTURE_WEATHER)}, not {self.future_weather}.")
+        if unknown := set(self.without) - set(MAY_BE_WITHOUT):
+            raise ValueError(
+                f"A backtest can be without {', '.join(MAY_BE_WITHOUT)}, not {', '.join(sorted(unknown))}."
+            )
 
 
 def scoring_start(building: Building, test_share: float) -> int:

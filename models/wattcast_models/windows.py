@@ -139,13 +139,19 @@ def as_in_use(
     for name in CONTEXT_INPUTS[1:]:
         changed[name] = np.where(some(0.2), np.float32(np.nan), inputs[name])
     no_forecast = some(0.6)
-    for name, error in FORECAST_ERROR.items():
-        forecast = inputs[name] + _forecast_error(error, inputs[name].shape, rng)
+    for name, forecast in forecast_weather(inputs, rng).items():
         changed[name] = np.where(no_forecast | some(0.1), np.float32(np.nan), forecast)
     unknown = some(0.05)[:, 0]
     for name in ("country", "closures"):
         changed[name] = np.where(unknown, "", inputs[name])
     return changed, actual
+
+
+def forecast_weather(inputs: Inputs, rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+    """The future weather of these inputs, as measured, with errors of the size that forecasts have."""
+    return {
+        name: inputs[name] + _forecast_error(error, inputs[name].shape, rng) for name, error in FORECAST_ERROR.items()
+    }
 
 
 def _unsteadiness(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ from wattcast_models.backtest import (
     ORIGINS_AT_ONCE,
     Results,
     backtest,
+    known_inputs,
     model_method,
     scored,
     scored_readings,
@@ -29,7 +30,7 @@ from wattcast_models.mlflow_store import asked
 from wattcast_models.predictor import Predictor
 from wattcast_models.readings import Building, read_buildings
 from wattcast_models.registry import Registry
-from wattcast_models.rolling import Rolling, scoring_origins
+from wattcast_models.rolling import FUTURE_WEATHER, Rolling, scoring_origins
 from wattcast_models.synthetic import synthetic_buildings
 from wattcast_models.tracking import EXPERIMENT
 
@@ -341,3 +342,32 @@ def test_the_shipped_model_beats_the_same_hour_last_week_on_buildings_it_was_not
     assert figures["nrmse_pct"] < 12.5
     assert figures["naive_nrmse_pct"] == pytest.approx(17.8, abs=0.5)
     assert figures["naive_nmae_pct"] == pytest.approx(11.9, abs=0.1)
+
+
+@pytest.mark.parametrize("future_weather", FUTURE_WEATHER)
+def test_what_is_known_of_the_weather_ahead_is_as_the_protocol_says(future_weather: str) -> None:
+    (building,) = synthetic_buildings(1, days=60, seed=3)
+    building.values[:, 1] = np.arange(building.hours)
+    origins = scoring_origins(building, Rolling())
+    known, _ = known_inputs(building, origins, context_hours=672, lead_hours=48, future_weather=future_weather)
+    again, _ = known_inputs(building, origins, context_hours=672, lead_hours=48, future_weather=future_weather)
+    error = known["future_temperature_c"] - (origins.hour[:, None] + np.arange(48))
+    np.testing.assert_array_equal(known["future_temperature_c"], again["future_temperature_c"])
+    if future_weather == "unknown":
+        assert np.isnan(error).all()
+    else:
+        assert (np.nanstd(error) == 0) == (future_weather == "measured")
+        assert np.nanstd(error) < 5
+    assert np.isfinite(known["temperature_c"]).any()
+    hidden, _ = known_inputs(
+        building, origins, context_hours=672, lead_hours=48, future_weather="measured", without=["temperature_c"]
+    )
+    assert np.isnan(hidden["future_temperature_c"]).all()
+    assert np.isnan(hidden["temperature_c"]).all()
+    np.testing.assert_array_equal(hidden["energy_usage_kwh"], known["energy_usage_kwh"])
+
+
+@pytest.mark.parametrize("wrong", [{"future_weather": "sunny"}, {"without": ("energy_usage_kwh",)}])
+def test_a_protocol_that_cannot_be_is_a_value_error(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"sunny|energy_usage_kwh"):
+        Rolling(**wrong)
