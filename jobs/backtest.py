@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from wattcast_models.artifact import shipped_artifact
+from wattcast_models import artifact
 from wattcast_models.backtest import Results, model_method, model_name, scored, scores, summary, with_reference
 from wattcast_models.baselines import METHODS, Method, baseline
 from wattcast_models.comparison import as_json, figures_by_building, lines, long_table, without_nan
@@ -39,6 +39,9 @@ def main(
         Path | None, typer.Option("--csv", help="Write all figures by building and group here.")
     ] = None,
     html_file: Annotated[Path | None, typer.Option("--html", help="Write a report with charts here.")] = None,
+    note: Annotated[
+        bool, typer.Option("--note", help="Keep the medians in the first model's config, for its card.")
+    ] = False,
     model: Annotated[
         list[Path] | None,
         typer.Option(
@@ -68,7 +71,7 @@ def main(
     """Forecast the last weeks of recorded readings and compare with the same hour last week and other methods."""
     try:
         rolling = Rolling(test_share, _origin_hours(origin_hours), lead_hours, future_weather, tuple(without or ()))
-        predictors = [Predictor.read(folder) for folder in model or [shipped_artifact()]]
+        predictors = [Predictor.read(folder) for folder in model or [artifact.shipped_artifact()]]
         names = list(filter(None, methods.split(",")))
         is_trained = "lightgbm-global" in names
         training = _training(train_data or data, buildings_file, exclude_buildings_of) if is_trained else []
@@ -85,6 +88,11 @@ def main(
                 name = model_name(predictors[0])
                 week = example_week(readings.building(typical_building(results, name)), predictors[0], rolling)
                 write_report(html_file, results, name, rolling, week=week)
+            if note:
+                artifact.note(
+                    (model or [artifact.shipped_artifact()])[0],
+                    evaluation=evaluation(results, predictors[0], rolling, data),
+                )
     except (ValueError, OSError) as error:
         typer.echo(f"wattcast backtest: {error}", err=True)
         raise typer.Exit(2) from error
@@ -163,6 +171,25 @@ def report(results: Results, predictor: Predictor, rolling: Rolling) -> dict[str
     rows = [asdict(score) | {"methods": others[score.building_id]} for score in found]
     about = {"model": predictor.name, "version": predictor.version, "protocol": asdict(rolling)}
     return about | {"median": summary(found), "buildings": rows} | as_json(results, main)
+
+
+def evaluation(results: Results, predictor: Predictor, rolling: Rolling, data: Path) -> dict[str, object]:
+    """What a model's card says of this backtest: how it was made, the medians, and the ratio to each other method."""
+    own, *others = lines(results, model_name(predictor))
+    origins = ", ".join(f"{hour}:00" for hour in rolling.origin_hours)
+    protocol = (
+        f"Rolling origins at {origins} (standard time of the building) over the last {rolling.test_share:.0%} of each building's "
+        f"time, {rolling.lead_hours} hours ahead, the weather to come {rolling.future_weather}. {data.name}, "
+        f"{len(results.buildings)} buildings. Figures are medians over them, in % of each building's mean load; the ratio is "
+        "the geometric mean over the buildings of this model's NRMSE to the other's, with its 95 % interval."
+    )
+    medians = {name: round(interval.value, 2) for name, interval in own.medians.items()}
+    ratios = {
+        f"NRMSE over that of {line.method}": f"{line.ratio.mean.value:.3f} ({line.ratio.mean.low:.3f} to "
+        f"{line.ratio.mean.high:.3f}), better for {line.ratio.better} of {line.ratio.buildings}"
+        for line in others
+    }
+    return {"protocol": protocol, "figures": medians | ratios}
 
 
 def table(results: Results, main: str) -> Table:

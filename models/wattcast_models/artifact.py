@@ -53,11 +53,27 @@ def save(folder: Path, network: nn.Module, config: Mapping[str, Any]) -> dict[st
     about = {"features": feature_names(config["inputs"]), "sha256": hashlib.sha256(weights).hexdigest()}
     whole = {"format_version": FORMAT_VERSION, **config, **about}
     check_config(whole)
-    for name, content in ((WEIGHTS, weights), (CONFIG, (json.dumps(whole, indent=2) + "\n").encode())):
-        unfinished = folder / f".{name}.unfinished"
-        unfinished.write_bytes(content)
-        os.replace(unfinished, folder / name)
+    write_whole(folder / WEIGHTS, weights)
+    write_whole(folder / CONFIG, _json(whole))
     return whole
+
+
+def note(folder: Path, **about: Any) -> dict[str, Any]:
+    """Adds to the config what came to be known of a model, such as its `evaluation`, and returns the whole config."""
+    config, _ = read(folder)
+    write_whole(folder / CONFIG, _json(config | about))
+    return config | about
+
+
+def _json(config: Mapping[str, Any]) -> bytes:
+    return (json.dumps(config, indent=2) + "\n").encode()
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Writes a file whole or not at all."""
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, file)
 
 
 def read(folder: Path) -> tuple[dict[str, Any], bytes]:

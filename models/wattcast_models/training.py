@@ -1,7 +1,6 @@
 """Training: one loop over windows sampled from long hourly series, until the error on later weeks stops falling."""
 
 import io
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -209,9 +208,7 @@ class Run:
         buffer = io.BytesIO()
         torch.save(state, buffer)
         file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_name(f".{file.name}.unfinished")
-        unfinished.write_bytes(buffer.getvalue())
-        os.replace(unfinished, file)
+        artifact.write_whole(file, buffer.getvalue())
 
     def load(self, file: Path) -> None:
         """Goes on from a checkpoint; ValueError for one that is unreadable or of another run."""

@@ -25,6 +25,7 @@ from wattcast_models.backtest import (
     with_reference,
 )
 from wattcast_models.baselines import Method, baseline
+from wattcast_models.card import model_card
 from wattcast_models.features import Inputs
 from wattcast_models.mlflow_store import asked
 from wattcast_models.predictor import Predictor
@@ -371,3 +372,19 @@ def test_what_is_known_of_the_weather_ahead_is_as_the_protocol_says(future_weath
 def test_a_protocol_that_cannot_be_is_a_value_error(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"sunny|energy_usage_kwh"):
         Rolling(**wrong)
+
+
+def test_a_note_keeps_the_figures_with_the_model_and_its_card_says_them(
+    run: Callable[..., tuple[int, str]], tmp_path: Path, write_artifact: Callable[..., Path]
+) -> None:
+    folder, data = write_artifact(), tmp_path / "readings.csv"
+    frame(synthetic_buildings(2, days=60)).to_csv(data, index=False)
+    weights = (folder / "model.pt").read_bytes()
+    assert run("backtest", "--data", data, "--model", folder, "--note") == (0, "")
+    config, kept = read(folder)
+    assert kept == weights
+    assert "0:00" in config["evaluation"]["protocol"]
+    assert config["evaluation"]["figures"]["nrmse_pct"] > 0
+    card = model_card(config)
+    assert "| NRMSE over that of last-week |" in card
+    assert "readings.csv, 2 buildings" in card
