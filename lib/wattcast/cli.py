@@ -32,6 +32,14 @@ buildings_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="M
 app.add_typer(buildings_app, name="buildings")
 
 JOBS = ("ingest", "aggregate", "forecast", "publish", "pipeline", "backfill")
+MODEL_JOBS = {
+    "train": "Train a model on recorded or simulated readings.",
+    "tune": "Look for better training options in bounded time.",
+    "backtest": "Score a model on the end of recorded readings.",
+    "explain": "Say what drives a forecast: calendar, recent level, weather, occupancy.",
+    "benchmark": "Measure how fast a model forecasts on this machine.",
+    "models": "Versions of models: register, compare, promote, roll back, or set one here.",
+}
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 Share = Annotated[float, typer.Option(min=0, max=1)]
 
@@ -60,40 +68,17 @@ def run(context: typer.Context, job: Annotated[str, typer.Argument(help=f"One of
     _run_job(job, context.args)
 
 
-@app.command(context_settings=PASSED_ON)
-def train(context: typer.Context) -> None:
-    """Train a model on recorded or simulated readings."""
-    _run_job("train", context.args)
+def _passing_on(job: str) -> "Callable[[typer.Context], None]":
+    """A command whose options are those of the job, which says them itself."""
+
+    def command(context: typer.Context) -> None:
+        _run_job(job, context.args)
+
+    return command
 
 
-@app.command(context_settings=PASSED_ON)
-def tune(context: typer.Context) -> None:
-    """Look for better training options in bounded time."""
-    _run_job("tune", context.args)
-
-
-@app.command(context_settings=PASSED_ON)
-def backtest(context: typer.Context) -> None:
-    """Score a model on the end of recorded readings."""
-    _run_job("backtest", context.args)
-
-
-@app.command(context_settings=PASSED_ON)
-def explain(context: typer.Context) -> None:
-    """Say what drives a forecast: calendar, recent level, weather, occupancy."""
-    _run_job("explain", context.args)
-
-
-@app.command(context_settings=PASSED_ON)
-def benchmark(context: typer.Context) -> None:
-    """Measure how fast a model forecasts on this machine."""
-    _run_job("benchmark", context.args)
-
-
-@app.command(context_settings=PASSED_ON)
-def models(context: typer.Context) -> None:
-    """Versions of models: register, compare, promote, roll back, or set one here."""
-    _run_job("models", context.args)
+for name, said in MODEL_JOBS.items():
+    app.command(name, help=said, context_settings=PASSED_ON)(_passing_on(name))
 
 
 @app.command()
