@@ -121,7 +121,9 @@ def ridge(buildings: Sequence[Building], rolling: Rolling) -> Forecast:
     """Ridge regression on the same hours of the last seven days, weighted by weekday, and the hour of the week."""
     linear_model: Any = _library("sklearn.linear_model", "scikit-learn")
     columns, share = fitting_rows(buildings, rolling, lag_columns)
-    model = linear_model.Ridge(alpha=1.0).fit(_linear(columns), share)
+    flat = _linear(columns)
+    has_lags = np.isfinite(flat).all(axis=1)  # some hours are missing on all seven days before
+    model = linear_model.Ridge(alpha=1.0).fit(flat[has_lags], share[has_lags])
 
     def forecast(inputs: Inputs) -> Floats:
         columns, mean = lag_columns(inputs)  # (n, leads, columns), (n, 1)

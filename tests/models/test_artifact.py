@@ -96,4 +96,4 @@ def test_the_shipped_artifact_loads_is_small_and_says_where_it_comes_from() -> N
     assert sum(file.stat().st_size for file in folder.iterdir()) < 16_000_000
     assert predictor.lead_hours == 168
     assert "Cambridge" in predictor.config["attribution"]
-    assert len(predictor.config["training_building_ids"]) == 57
+    assert len(predictor.config["training_building_ids"]) == 79
