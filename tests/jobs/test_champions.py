@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from tests.jobs.steps import at, command, other_version, put_buildings, reading, send
+from tests.models.conftest import SHIPPED
 
 from aggregate import AGGREGATE
 from forecast import FORECAST
@@ -96,7 +97,7 @@ def test_a_rollback_takes_effect_within_two_batches_and_no_forecast_is_lost(
     assert list(zip(made.origin, made.building_id, strict=True)) == [(o, b) for o in origins for b in BUILDINGS]
     assert set(made.method) == {"model"}
     versions = made.pivot(index="origin", columns="building_id", values="model_version").to_numpy().tolist()
-    shipped, new, newer = (["1.0.0"] * 2, ["7.0.0"] * 2, ["8.0.0"] * 2)
+    shipped, new, newer = ([SHIPPED] * 2, ["7.0.0"] * 2, ["8.0.0"] * 2)
     assert versions[:-7] == [shipped] * CATCH_UP_HOURS
-    assert versions[-7:] == [shipped, new, ["7.0.0", "8.0.0"], ["1.0.0", "8.0.0"], shipped, newer, newer]
+    assert versions[-7:] == [shipped, new, ["7.0.0", "8.0.0"], [SHIPPED, "8.0.0"], shipped, newer, newer]
     assert max(after - before for before, after in pairwise(batches)) <= 2

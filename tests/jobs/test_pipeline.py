@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 from tests.jobs.steps import at, command, numbers, other_version, put_buildings, reading, recreate, send, wait_until
+from tests.models.conftest import SHIPPED
 
 from aggregate import AGGREGATE
 from forecast import FORECAST
@@ -226,7 +227,7 @@ def test_a_new_model_is_taken_up_between_two_batches_and_a_broken_one_steps_down
     after = story.forecasts()
     pd.testing.assert_frame_equal(after[after.origin <= newest].reset_index(drop=True), before)
     made = after[after.origin > newest]
-    expected = [("wattcast-mlp", "7.0.0"), ("none", "none"), ("wattcast-mlp", "1.0.0")]
+    expected = [("wattcast-mlp", "7.0.0"), ("none", "none"), ("wattcast-mlp", SHIPPED)]
     versions = made.groupby("origin")[["model_name", "model_version"]].agg(lambda each: "|".join(sorted(set(each))))
     assert [tuple(row) for row in versions.itertuples(index=False)] == expected
     assert len(made) == 12

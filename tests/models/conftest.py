@@ -24,6 +24,7 @@ from wattcast_models.registry import Registry
 
 PROJECT = Path(__file__).parents[2]
 
+SHIPPED = artifact.read(artifact.shipped_artifact())[0]["version"]  # of the model that comes with the package
 Arrays = dict[str, NDArray[Any]]
 INPUTS = ["energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy", "calendar", "day_of_year"]
 

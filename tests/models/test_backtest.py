@@ -230,7 +230,7 @@ def test_train_then_backtest_as_plain_files(
     data, out, figures = tmp_path / "readings.parquet", tmp_path / "model", tmp_path / "figures.json"
     frame(synthetic_buildings(4, days=80)).to_parquet(data)
     frame(synthetic_buildings(1, days=1)).to_csv(tmp_path / "first.csv", index=False)
-    steps = ("--steps", 3, "--batch-windows", 32)
+    steps = ("--steps", 3, "--set", "batch_windows=32")
     status, said = run("train", "--data", data, "--out", out, *steps, "--exclude-buildings-of", tmp_path / "first.csv")
     assert status == 0, said
     config, _ = read(out)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.models.conftest import SHIPPED
 
 from wattcast_models.named import named
 from wattcast_models.predictor import Predictor
@@ -54,9 +55,9 @@ def test_the_first_champion_takes_over_from_the_model_of_the_package_and_a_rollb
 ) -> None:
     judge = Judge()
     event = promote(registry, version(1), BUILDINGS, judge=judge)
-    assert judge.cases == [("v1", "1.0.0", ["b1", "b2", "b3"])]
+    assert judge.cases == [("v1", SHIPPED, ["b1", "b2", "b3"])]
     assert (event.what, event.reasons, event.figures) == ("promoted", ["a reason"], {"ratio": 0.9})
-    assert numbers(registry) == {"champion": "v1", "previous": "1.0.0"}
+    assert numbers(registry) == {"champion": "v1", "previous": SHIPPED}
     promote(registry, version(2), BUILDINGS, judge=judge)
     assert numbers(registry) == {"champion": "v2", "previous": "v1"}
     assert rollback(registry).model_version == "v1"
@@ -65,7 +66,7 @@ def test_the_first_champion_takes_over_from_the_model_of_the_package_and_a_rollb
         rollback(registry)
     told = [(event.what, event.by != "", event.against) for event in champion(registry, ALL).events]
     assert told == [
-        ("promoted", True, "version 1 (wattcast-mlp 1.0.0)"),
+        ("promoted", True, f"version 1 (wattcast-mlp {SHIPPED})"),
         ("rolled back to", True, "version 3 (test v2)"),
     ]
 
@@ -94,7 +95,7 @@ def test_a_site_or_building_is_judged_on_its_rows_against_what_forecasts_it_now(
     for seed, scope in ((1, ALL), (2, NORTH), (3, B1), (4, B1)):
         promote(registry, version(seed), BUILDINGS, judge=judge, scope=scope, sites=SITES)
     assert judge.cases[1:] == [("v2", "v1", ["b1", "b2"]), ("v3", "v2", ["b1"]), ("v4", "v3", ["b1"])]
-    aliases = {"champion": "v1", "previous": "1.0.0", "champion-site-north": "v2"}
+    aliases = {"champion": "v1", "previous": SHIPPED, "champion-site-north": "v2"}
     assert numbers(registry) == aliases | {"champion-building-b1": "v4", "previous-building-b1": "v3"}
     assert rollback(registry, B1).model_version == "v3"
     assert rollback(registry, B1) is None
@@ -124,14 +125,14 @@ def test_sites_come_from_the_metadata(tmp_path: Path) -> None:
 def test_a_model_is_called_by_number_role_or_folder(
     registry: Registry, version: Callable[[int], Version], write_artifact: Callable[..., Path]
 ) -> None:
-    assert str(named("champion", registry)) == str(named("shipped", registry)) == "wattcast-mlp 1.0.0"
+    assert str(named("champion", registry)) == str(named("shipped", registry)) == f"wattcast-mlp {SHIPPED}"
     with pytest.raises(ValueError, match="no champion before"):
         named("previous", registry)
     promote(registry, version(1), BUILDINGS, judge=Judge())
     called = {name: str(named(name, registry)) for name in ("champion", "previous", "2", str(write_artifact(1)))}
     assert list(called.values()) == [
         "version 2 (test v1)",
-        "version 1 (wattcast-mlp 1.0.0)",
+        f"version 1 (wattcast-mlp {SHIPPED})",
         "version 2 (test v1)",
         "test v1",
     ]
