@@ -2,7 +2,7 @@
 
 import hashlib
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +25,7 @@ from training_arguments import (
     Synthetic,
 )
 from wattcast.settings import project_folder, settings
-from wattcast_models import artifact
+from wattcast_models import artifact, charts
 from wattcast_models.networks import KINDS
 from wattcast_models.options import TrainingOptions, parsed, read_options
 from wattcast_models.readings import Building, late_share
@@ -97,7 +97,15 @@ def main(
         name = name or f"wattcast-{'-'.join(chosen.members)}"
         params = asdict(chosen) | about_data["data"] | {"synthetic_buildings": synthetic}
         with tracked(name, params, tracking_uri=settings().tracking_uri) as run:
-            trained = learn(source, [*buildings, *source.made_up()], chosen, out / CHECKPOINT, run.metrics)
+            checks: list[tuple[int, Mapping[str, float]]] = []
+
+            def on_check(step: int, losses: Mapping[str, float]) -> None:
+                checks.append((step, losses))
+                run.metrics(step, losses)
+
+            trained = learn(source, [*buildings, *source.made_up()], chosen, out / CHECKPOINT, on_check)
+            run.figure(charts.losses(checks), "losses.png")
+            run.figure(charts.width_factors(trained.calibration), "width_factors.png")
             made = describe(trained, chosen, about_data)
             about = {"name": name, "version": model_version or made["version"]}
             more = {

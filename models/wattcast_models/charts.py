@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -173,6 +173,32 @@ def example(week: ExampleWeek, method: str) -> Picture:
         share = 100 * inside[np.isfinite(week.actual_kwh)].mean()
         alt = f"{week.building_id}, a week from {week.hours[0]} UTC: {share:.0f} % of the hours lie inside the band of {method}."
         return drawing.picture(f"A week of {week.building_id}", alt)
+
+
+def losses(checks: Sequence[tuple[int, Mapping[str, float]]]) -> Figure:
+    """The losses of a training run, in scaled units, at each check: (step, losses by name)."""
+    with _drawing() as drawing:
+        steps = [step for step, _ in checks]
+        names = list(checks[0][1]) if checks else []
+        for number, name in enumerate(names):
+            values = [found[name] for _, found in checks]
+            drawing.axes.plot(steps, values, label=name.replace("_", " "), **_style(number))
+        drawing.axes.set_xlabel("step")
+        drawing.axes.set_ylabel("mean pinball loss, scaled units")
+        _legend(drawing, len(names))
+        return drawing.figure
+
+
+def width_factors(calibration: Mapping[str, Sequence[float]]) -> Figure:
+    """By how much the calibration widens each quantile's distance from the median, by lead hour."""
+    with _drawing() as drawing:
+        for number, (level, factors) in enumerate(calibration.items()):
+            drawing.axes.plot(range(len(factors)), factors, color=_colour(number), label=f"P{100 * float(level):g}")
+        drawing.axes.axhline(1, color="#777777", linewidth=0.8)
+        drawing.axes.set_xlabel("lead hour")
+        drawing.axes.set_ylabel("factor of the width")
+        _legend(drawing, len(calibration))
+        return drawing.figure
 
 
 def _style(number: int) -> dict[str, Any]:

@@ -241,6 +241,8 @@ def test_train_then_backtest_as_plain_files(
     assert tracked.data.params["batch_windows"] == "32"
     assert tracked.data.metrics["validation_loss"] == pytest.approx(config["metrics"]["validation_loss"], abs=1e-4)
     assert (tracked.info.run_name, tracked.info.status) == ("wattcast-mlp", "FINISHED")
+    kept = asked(registry.uri, lambda client: [file.path for file in client.list_artifacts(tracked.info.run_id)])
+    assert kept == ["losses.png", "model", "width_factors.png"]
     status, said = run("backtest", "--data", data, "--model", out, "--json", figures)
     assert status == 0, said
     buildings = json.loads(figures.read_text())["buildings"]
