@@ -91,18 +91,19 @@ def _closed(schema: Any) -> Any:
 
 
 def _said(error: ValidationError) -> str:
-    at, wanted, schema = _path(*error.absolute_path), cast(Any, error.validator_value), cast(Any, error.schema)
+    at = _path(*error.absolute_path)
+    wanted, found, schema = cast(Any, (error.validator_value, error.instance, error.schema))
     match error.validator:
         case "additionalProperties":
-            return " and ".join(_unknown(at, name) for name in error.instance if name not in schema["properties"])
+            return " and ".join(_unknown(at, name) for name in found if name not in schema["properties"])
         case "required":
-            return f"{at or 'it'} lacks {next(name for name in wanted if name not in error.instance)}"
+            return f"{at or 'it'} lacks {next(name for name in wanted if name not in found)}"
         case "type":
-            return f"{at} must be {wanted}, not {error.instance!r}"
+            return f"{at} must be {wanted}, not {found!r}"
         case "enum":
-            return f"{at} must be one of {', '.join(wanted)}, not {error.instance!r}"
+            return f"{at} must be one of {', '.join(wanted)}, not {found!r}"
         case "minimum":
-            return f"{at} must be at least {wanted}, not {error.instance!r}"
+            return f"{at} must be at least {wanted}, not {found!r}"
     return f"{at}: {error.message}"
 
 
