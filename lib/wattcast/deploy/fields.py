@@ -33,10 +33,7 @@ def misfits(document: dict[str, Any], known: Schemas) -> Iterator[str]:
         yield from (_said(error) for error in validator.iter_errors(document))
         return
     model = f"V1{kind}"
-    is_core = api_version == "v1" or (
-        api_version.endswith("/v1") and ("." not in api_version or "k8s.io" in api_version)
-    )
-    if is_core and hasattr(models, model):
+    if api_version.rpartition("/")[2] == "v1" and hasattr(models, model):
         yield from misfits_of(document, model)
     else:
         yield f"there is no kind {kind} of {api_version}"
