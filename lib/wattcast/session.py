@@ -2,11 +2,10 @@
 
 import os
 import sys
-from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from wattcast.settings import Settings, project_folder
+from wattcast.settings import Settings, project_folder, spark_conf
 
 
 def is_submitted() -> bool:
@@ -30,7 +29,7 @@ def _local_conf(settings: Settings) -> dict[str, str]:
     from wattcast.local.embedded.jars import jars
 
     conf = {
-        key: value for file in ("spark-defaults.conf", "spark-local.conf") for key, value in _properties(file).items()
+        key: value for file in ("spark-defaults.conf", "spark-local.conf") for key, value in spark_conf(file).items()
     }
     del conf["spark.jars.packages"]  # resolved once, into a cache of our own
     logs = settings.state.resolve() / "logs"
@@ -47,9 +46,3 @@ def _local_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.warehouse.dir": str(settings.state.resolve() / "warehouse"),
         "spark.pyspark.python": sys.executable,
     }
-
-
-def _properties(file: str) -> dict[str, str]:
-    lines = (Path(project_folder("conf")) / file).read_text(encoding="utf-8").splitlines()
-    pairs = (line.split(maxsplit=1) for line in lines if line.strip() and not line.startswith("#"))
-    return {key: value.strip() for key, value in pairs}

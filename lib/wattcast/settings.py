@@ -24,6 +24,13 @@ def project_folder(name: str) -> Path:
     raise SettingsMissing(f"The folder {name} came neither with the package nor with the checkout: reinstall wattcast.")
 
 
+def spark_conf(file: str) -> dict[str, str]:
+    """Spark's own settings in a file of conf/."""
+    lines = (project_folder("conf") / file).read_text(encoding="utf-8").splitlines()
+    pairs = (line.split(maxsplit=1) for line in lines if line.strip() and not line.startswith("#"))
+    return {key: value.strip() for key, value in pairs}
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,0 +1,112 @@
+"""Whether a manifest has the fields and types of its kind: a custom one by its CRD, one of Kubernetes' own by its client."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator, ValidationError
+from kubernetes.client import models
+
+Schemas = dict[tuple[str, str], Draft202012Validator]
+
+PLAIN: dict[str, Any] = {"str": str, "bytes": str, "int": int, "float": (int, float), "bool": bool, "datetime": str}
+
+
+def schemas(folder: Path) -> Schemas:
+    """By apiVersion and kind, the CRDs that a folder has as JSON."""
+    found = {}
+    for file in sorted(folder.glob("*.json")):
+        crd = json.loads(file.read_text(encoding="utf-8"))["spec"]
+        for each in crd["versions"]:
+            schema = _closed(each["schema"]["openAPIV3Schema"])
+            schema["properties"]["metadata"] = {"type": "object", "required": ["name"]}
+            found[f"{crd['group']}/{each['name']}", crd["names"]["kind"]] = Draft202012Validator(schema)
+    return found
+
+
+def misfits(document: dict[str, Any], known: Schemas) -> Iterator[str]:
+    """What does not fit, each as the rest of a sentence that begins with the name of the document."""
+    api_version, kind = str(document.get("apiVersion")), str(document.get("kind"))
+    if (validator := known.get((api_version, kind))) is not None:
+        yield from (_said(error) for error in validator.iter_errors(document))
+        return
+    model = f"V1{kind}"
+    if api_version.rpartition("/")[2] == "v1" and hasattr(models, model):
+        yield from misfits_of(document, model)
+    else:
+        yield f"there is no kind {kind} of {api_version}"
+
+
+def misfits_of(value: object, kind: str, at: str = "") -> Iterator[str]:
+    """The same for a part of a manifest that is a kind of Kubernetes' own, such as V1PodTemplateSpec."""
+    if part := re.fullmatch(r"List\[(.+)\]", kind):
+        yield from _each(value, list, part[1], at)
+    elif part := re.fullmatch(r"Dict\[str, (.+)\]", kind):
+        yield from _each(value, dict, part[1], at)
+    elif kind in PLAIN:
+        if not isinstance(value, PLAIN[kind]) or (kind != "bool" and isinstance(value, bool)):
+            yield f"{at} must be {kind}, not {value!r}"
+    elif hasattr(getattr(models, kind, None), "attribute_map"):
+        yield from _of_model(value, getattr(models, kind), at)
+
+
+def _of_model(value: object, model: Any, at: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f"{at} must be object, not {value!r}"
+        return
+    types = {name: model.openapi_types[attribute] for attribute, name in model.attribute_map.items()}
+    for name, part in value.items():
+        if name in types:
+            yield from misfits_of(part, types[name], _path(at, name))
+        else:
+            yield _unknown(at, name)
+
+
+def _each(value: object, container: type, kind: str, at: str) -> Iterator[str]:
+    if not isinstance(value, container):
+        yield f"{at} must be {'array' if container is list else 'object'}, not {value!r}"
+        return
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value):  # type: ignore[arg-type]
+        yield from misfits_of(part, kind, _path(at, key))
+
+
+def _closed(schema: Any) -> Any:
+    """A schema of OpenAPI as one of JSON, in which a field that is not named is an error."""
+    if isinstance(schema, list):
+        return [_closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {key: _closed(value) for key, value in schema.items()}
+    if schema.get("x-kubernetes-int-or-string"):
+        return {"type": ["integer", "string"]}
+    is_open = "additionalProperties" in schema or schema.get("x-kubernetes-preserve-unknown-fields")
+    if isinstance(schema.get("properties"), dict) and not is_open:
+        schema["additionalProperties"] = False
+    return schema
+
+
+def _said(error: ValidationError) -> str:
+    at = _path(*error.absolute_path)
+    wanted, found, schema = cast(Any, (error.validator_value, error.instance, error.schema))
+    match error.validator:
+        case "additionalProperties":
+            return " and ".join(_unknown(at, name) for name in found if name not in schema["properties"])
+        case "required":
+            return f"{at or 'it'} lacks {next(name for name in wanted if name not in found)}"
+        case "type":
+            return f"{at} must be {wanted}, not {found!r}"
+        case "enum":
+            return f"{at} must be one of {', '.join(wanted)}, not {found!r}"
+        case "minimum":
+            return f"{at} must be at least {wanted}, not {found!r}"
+    return f"{at}: {error.message}"
+
+
+def _unknown(at: str, name: str) -> str:
+    return f"{at or 'it'} has no field {name}"
+
+
+def _path(*parts: object) -> str:
+    return ".".join(str(part) for part in parts if part != "")

@@ -1,0 +1,200 @@
+"""The kustomizations of k8s/, resolved here as `kubectl kustomize` does: all that is named exists and fits together."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from wattcast.deploy.applications import application
+from wattcast.deploy.checks import problems
+from wattcast.deploy.fields import schemas
+from wattcast.deploy.manifests import API_VERSION, PRIORITY, Target, manifest
+from wattcast.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+K8S = ROOT / "k8s"
+CRDS = schemas(Path(__file__).parent / "crds")
+OVERLAYS = ["dev", "prod"]
+
+Document = dict[str, Any]
+
+
+def documents(file: Path) -> list[Document]:
+    return [each for each in yaml.safe_load_all(file.read_text(encoding="utf-8")) if each]
+
+
+def built(folder: Path, base: list[Document] | None = None) -> list[Document]:
+    """What a kustomization makes, or a component of the base that it is put on."""
+    (kustomization,) = documents(folder / "kustomization.yaml")
+    found = list(base or [])
+    for resource in kustomization.get("resources", []):
+        path = folder / resource
+        found += built(path) if path.is_dir() else documents(path)
+    found += [config_map(folder, each) for each in kustomization.get("configMapGenerator", [])]
+    for patch in kustomization.get("patches", []):
+        found = patched(found, patch["target"], patch["patch"])
+    return found
+
+
+def config_map(folder: Path, generator: Document) -> Document:
+    data = {name: (folder / name).read_text(encoding="utf-8") for name in generator.get("files", [])}
+    for name in generator.get("envs", []):
+        data |= environment(folder / name)
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": generator["name"]}, "data": data}
+
+
+def environment(file: Path) -> dict[str, str]:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def patched(found: list[Document], target: dict[str, str], patch: str) -> list[Document]:
+    def is_meant(each: Document) -> bool:
+        group = each["apiVersion"].rpartition("/")[0]
+        of = {"group": group, "kind": each["kind"], "name": each["metadata"]["name"]}
+        return all(re.fullmatch(wanted, of[key]) for key, wanted in target.items())
+
+    if isinstance(change := yaml.safe_load(patch), dict):
+        assert change["$patch"] == "delete"
+        return [each for each in found if not is_meant(each)]
+    for each in filter(is_meant, found):
+        for operation in change:
+            apply(each, operation)
+    return found
+
+
+def apply(document: Document, operation: Document) -> None:
+    *parents, last = operation["path"].split("/")[1:]
+    place: Any = document
+    for part in parents:
+        place = place[int(part) if isinstance(place, list) else part]
+    if last == "-":
+        place.append(operation["value"])
+        return
+    key = int(last) if isinstance(place, list) else last
+    assert operation["op"] == "add" or place[key] is not None
+    place[key] = operation["value"]
+
+
+def of_kind(found: list[Document], kind: str) -> dict[str, Document]:
+    return {each["metadata"]["name"]: each for each in found if each["kind"] == kind}
+
+
+def references(value: Any) -> Iterator[tuple[str, str]]:
+    """Kind and name of all that a manifest refers to."""
+    if isinstance(value, list):
+        for each in value:
+            yield from references(each)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            match key, part:
+                case (("configMapRef" | "configMap"), {"name": name}):
+                    yield "ConfigMap", name
+                case "secretRef", {"name": name}:
+                    yield "Secret", name
+                case "claimName", name:
+                    yield "PersistentVolumeClaim", name
+                case "priorityClassName", name:
+                    yield "PriorityClass", name
+                case (("serviceAccount" | "serviceAccountName"), name):
+                    yield "ServiceAccount", name
+            yield from references(part)
+
+
+def applications(found: list[Document]) -> dict[str, Document]:
+    return {each["metadata"]["name"]: each for each in found if each["apiVersion"] == API_VERSION}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_overlay_fits_the_schemas_and_the_rules(overlay: str) -> None:
+    assert problems(built(K8S / "overlays" / overlay), CRDS) == []
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_all_that_an_application_refers_to_is_there_or_supplied_by_the_user(overlay: str) -> None:
+    found = built(K8S / "overlays" / overlay)
+    there = {(each["kind"], each["metadata"]["name"]) for each in found + documents(K8S / "base/secrets.example.yaml")}
+    named = set(references(list(applications(found).values())))
+    assert {kind for kind, _ in named} == {
+        "ConfigMap", "Secret", "PersistentVolumeClaim", "PriorityClass", "ServiceAccount"
+    }  # fmt: skip
+    assert named <= there
+
+
+def test_overlays_run_each_job_once() -> None:
+    assert applications(built(K8S / "overlays/dev")).keys() == {"pipeline"}
+    assert applications(built(K8S / "overlays/prod")).keys() == {"ingest", "aggregate", "forecast", "publish", "train"}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_settings_of_the_pods_are_those_of_conf_and_valid(
+    overlay: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    maps = of_kind(built(K8S / "overlays" / overlay), "ConfigMap")
+    for name, text in maps["wattcast-conf"]["data"].items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for name, value in maps["wattcast-env"]["data"].items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("WATTCAST_CONF", str(tmp_path))
+    in_the_pod = Settings()
+    monkeypatch.delenv("WATTCAST_CONF")
+    assert in_the_pod == Settings()
+    assert in_the_pod.kafka.bootstrap_servers
+
+
+def test_development_settings_are_those_of_a_laptop_but_for_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WATTCAST_PROFILE", "WATTCAST_KAFKA__BOOTSTRAP_SERVERS"):
+        monkeypatch.delenv(name, raising=False)
+    laptop = Settings()
+    for name, value in environment(K8S / "overlays/dev/wattcast.env").items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == laptop.with_changes(kafka={"bootstrap_servers": "kafka:9092"})
+
+
+def test_base_enforces_restricted_pods() -> None:
+    (namespace,) = of_kind(built(K8S / "base"), "Namespace").values()
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_rights_are_of_the_namespace_and_name_each_thing() -> None:
+    found = built(K8S / "base")
+    assert not of_kind(found, "ClusterRole")
+    roles = of_kind(found, "Role")
+    for role in roles.values():
+        assert all("*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]] for rule in role["rules"])
+        assert not any("secrets" in rule["resources"] for rule in role["rules"])
+    assert {each["roleRef"]["name"] for each in of_kind(found, "RoleBinding").values()} == roles.keys()
+    assert roles["spark-operator-network-policies"]["rules"][0]["resources"] == ["networkpolicies"]
+
+
+def test_all_traffic_is_denied_but_what_is_named() -> None:
+    policies = of_kind(built(K8S / "base"), "NetworkPolicy")
+    assert policies["default-deny"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert not any({} in each["spec"].get("egress", []) + each["spec"].get("ingress", []) for each in policies.values())
+
+
+def test_streaming_comes_before_what_can_wait() -> None:
+    classes = of_kind(built(K8S / "base"), "PriorityClass")
+    assert classes.keys() == set(PRIORITY.values())
+    assert classes["wattcast-streaming"]["value"] > classes["wattcast-batch"]["value"]
+
+
+def test_example_of_secrets_holds_none() -> None:
+    values = {value for each in documents(K8S / "base/secrets.example.yaml") for value in each["stringData"].values()}
+    assert values == {"CHANGE-ME"}
+    assert not any(of_kind(built(K8S / "overlays" / overlay), "Secret") for overlay in OVERLAYS)
+
+
+def test_component_puts_the_lake_into_an_object_store_as_the_declaration_would() -> None:
+    made = built(K8S / "components/object-store", built(K8S / "overlays/prod"))
+    for name, found in applications(made).items():
+        assert found == manifest(application(name), Target(claim=None))
+    assert not of_kind(made, "PersistentVolumeClaim")
+
+
+def test_component_gives_training_a_gpu_as_the_declaration_would() -> None:
+    made = applications(built(K8S / "components/gpu", built(K8S / "overlays/prod")))
+    assert made["train"] == manifest(application("train"), Target(gpus=1))

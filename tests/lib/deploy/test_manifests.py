@@ -1,0 +1,118 @@
+"""The manifests of k8s/spark-apps: as declared, as the operator's schema says, and as Spark and the tables need them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from wattcast import cli, job
+from wattcast.deploy.__main__ import files
+from wattcast.deploy.applications import APPLICATIONS, JVM_OVERHEAD_MIB, TORCH_MIB, Application, Kind, application
+from wattcast.deploy.checks import problems
+from wattcast.deploy.fields import schemas
+from wattcast.deploy.manifests import STOP_SECONDS, Target, manifest
+
+ROOT = Path(__file__).parents[3]
+COMMITTED = ROOT / "k8s/spark-apps"
+CRDS = schemas(ROOT / "tests/k8s/crds")
+
+each_application = pytest.mark.parametrize("app", APPLICATIONS, ids=lambda app: app.name)
+
+
+def spec(app: Application, target: Target | None = None) -> dict[str, Any]:
+    made = manifest(app, target or Target())["spec"]
+    return made["template"] if app.kind is Kind.SCHEDULED else made
+
+
+def container(app: Application, role: str, target: Target | None = None) -> dict[str, Any]:
+    return spec(app, target)[role]["template"]["spec"]["containers"][0]
+
+
+def test_committed_manifests_are_those_of_the_declaration() -> None:
+    committed = {file.name: file.read_text(encoding="utf-8") for file in COMMITTED.glob("*.yaml")}
+    del committed["kustomization.yaml"]
+    assert committed == files(), "write them anew: python -m wattcast.deploy"
+
+
+@pytest.mark.parametrize("name", files())
+def test_committed_manifest_fits_the_schema_and_the_rules(name: str) -> None:
+    assert problems([yaml.safe_load((COMMITTED / name).read_text(encoding="utf-8"))], CRDS) == []
+
+
+@pytest.mark.parametrize("target", [Target("other:1", claim=None), Target(gpus=2)], ids=["object store", "gpus"])
+@each_application
+def test_manifest_of_another_target_fits_too(app: Application, target: Target) -> None:
+    assert problems([manifest(app, target)], CRDS) == []
+
+
+@each_application
+def test_application_runs_a_job_that_exists(app: Application) -> None:
+    assert (ROOT / "jobs" / Path(spec(app)["mainApplicationFile"]).name).is_file()
+
+
+def test_every_job_that_the_command_runs_is_an_application() -> None:
+    assert {app.name for app in APPLICATIONS} == {*cli.JOBS, "train"}
+
+
+@each_application
+def test_streaming_never_ends_and_all_else_does(app: Application) -> None:
+    assert (spec(app)["restartPolicy"]["type"] == "Always") == (app.kind is Kind.STREAMING)
+
+
+@each_application
+def test_driver_has_time_to_end_its_batch(app: Application) -> None:
+    pod = spec(app)["driver"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] == STOP_SECONDS > job.STOP_SECONDS
+    command = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert spec(app)["mainApplicationFile"] == f"local://{command[-1]}"
+
+
+@pytest.mark.parametrize("name", ["forecast", "pipeline", "backfill"])
+def test_overhead_has_room_for_a_torch_worker_a_core(name: str) -> None:
+    executor = spec(application(name))["executor"]
+    assert int(executor["memoryOverhead"].removesuffix("m")) >= JVM_OVERHEAD_MIB + executor["cores"] * TORCH_MIB
+
+
+@each_application
+def test_every_folder_that_is_written_is_a_volume(app: Application) -> None:
+    for role in ("driver", "executor"):
+        template = spec(app)[role]["template"]["spec"]
+        mounts = {each["mountPath"]: each for each in template["containers"][0]["volumeMounts"]}
+        assert {each["name"] for each in mounts.values()} == {each["name"] for each in template["volumes"]}
+        environment = {each["name"]: each["value"] for each in template["containers"][0]["env"]}
+        assert {environment["WATTCAST_STATE"], environment["WATTCAST_CONF"], environment["HOME"]} <= mounts.keys()
+
+
+def test_lake_is_on_the_claim_or_else_in_the_object_store() -> None:
+    def state(target: Target) -> dict[str, Any]:
+        volumes = spec(application("ingest"), target)["executor"]["template"]["spec"]["volumes"]
+        return next(each for each in volumes if each["name"] == "state")
+
+    assert state(Target(claim="mine"))["persistentVolumeClaim"] == {"claimName": "mine"}
+    assert state(Target(claim=None)) == {"name": "state", "emptyDir": {}}
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "other"), [("forecast", "executor", "driver"), ("train", "driver", "executor")]
+)
+def test_gpu_goes_to_the_pod_that_uses_it(name: str, role: str, other: str) -> None:
+    app, target = application(name), Target(gpus=1)
+    assert container(app, role, target)["resources"] == {"limits": {"nvidia.com/gpu": "1"}}
+    assert "resources" not in container(app, other, target)
+    assert "resources" not in container(app, role)
+    assert ("cuda" in spec(app, target).get("arguments", [])) == (name == "train")
+
+
+@each_application
+def test_secret_is_given_to_what_needs_it_and_to_nothing_else(app: Application) -> None:
+    given = {each["secretRef"]["name"] for each in container(app, "driver")["envFrom"] if "secretRef" in each}
+    assert given == {*app.secrets, "lake-creds"}
+
+
+@each_application
+def test_spark_has_the_settings_of_the_laptop_but_the_jars_of_the_image(app: Application) -> None:
+    conf = spec(app)["sparkConf"]
+    assert conf["spark.sql.session.timeZone"] == "UTC"
+    assert conf["spark.sql.streaming.metricsEnabled"] == "true"
+    assert "spark.jars.packages" not in conf

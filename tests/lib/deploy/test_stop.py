@@ -1,0 +1,61 @@
+"""The hook that ends a driver tells the job's own process, and waits for it."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+JOB = """
+import signal, sys, time
+def end(*_):
+    time.sleep(0.3)  # the batch in hand
+    sys.exit(7)
+signal.signal(signal.SIGTERM, end)
+print("up", flush=True)
+signal.pause()
+"""
+
+
+def hook(file: Path) -> subprocess.Popen[bytes]:
+    """As Kubernetes calls it: not by the parent of the job."""
+    return subprocess.Popen([sys.executable, "-m", "wattcast.deploy.stop", str(file)])
+
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_job_ends_by_itself_before_the_hook_does(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "ingest.py"
+    file.write_text(JOB, encoding="utf-8")
+    running = start(str(file), "--once")
+    waiting = hook(file)
+    assert running.wait(timeout=60) == 7
+    assert waiting.wait(timeout=60) == 0
+
+
+def test_process_that_only_names_the_file_is_left_alone(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "ingest.py"
+    other = tmp_path / "spark_submit.py"
+    other.write_text(JOB, encoding="utf-8")
+    bystander = start(str(other), str(file))
+    assert hook(file).wait(timeout=60) == 0
+    assert bystander.poll() is None
