@@ -59,7 +59,7 @@ class Target:
     gpus: int = 0
 
 
-def manifest(app: Application, target: Target = Target()) -> Manifest:  # frozen
+def manifest(app: Application, target: Target = Target()) -> Manifest:
     """What the operator is to run."""
     metadata = {"name": app.name, "labels": labels(app)}
     if app.kind is not Kind.SCHEDULED:
