@@ -42,3 +42,6 @@ class Group:
         count = torch.tensor([float(flag)])
         self.average([count])
         return bool(count > 0)
+
+
+ALONE = Group()

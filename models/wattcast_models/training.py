@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from wattcast_models import artifact
 from wattcast_models.calibration import factors
 from wattcast_models.features import CONTEXT_INPUTS, DAY_HOURS, Features, Inputs, features, features_by_day
-from wattcast_models.group import Group
+from wattcast_models.group import ALONE, Group
 from wattcast_models.networks import members, pinball
 from wattcast_models.options import TrainingOptions
 from wattcast_models.readings import Building
@@ -98,7 +98,7 @@ class Run:
         buildings: Sequence[Building],
         options: TrainingOptions,
         device: str = "cpu",
-        group: Group = Group(),  # noqa: B008  # frozen
+        group: Group = ALONE,
     ) -> "Run":
         training, later = split_by_time(
             buildings, lead_hours=options.lead_hours, validation_share=options.validation_share
@@ -154,7 +154,7 @@ class Run:
         losses = [_loss(member, batch, options.quantiles) for member in members(self.network)]
         loss = torch.stack(losses).mean()
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         gradients = [weight.grad for weight in self.network.parameters() if weight.grad is not None]
         self.group.average([loss.detach(), *gradients])
         if not torch.isfinite(loss):

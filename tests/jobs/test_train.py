@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.jobs.steps import wait_until
 
 from wattcast.local.simulation.simulator import write_simulation
 from wattcast.settings import project_folder
@@ -65,8 +65,7 @@ def test_a_killed_command_goes_on_when_it_is_called_again_to_the_same_file_of_we
     data: Path, whole: dict[str, Any], tmp_path: Path
 ) -> None:
     process, checkpoint = begun(data, tmp_path), tmp_path / "checkpoint.pt"
-    while process.poll() is None and not checkpoint.exists():
-        time.sleep(0.001)
+    wait_until(process, checkpoint.exists)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -65,10 +65,15 @@ def _of_model(value: object, model: Any, at: str) -> Iterator[str]:
 
 
 def _each(value: object, container: type, kind: str, at: str) -> Iterator[str]:
-    if not isinstance(value, container):
+    parts: Iterable[tuple[Any, object]]
+    if container is list and isinstance(value, list):
+        parts = enumerate(value)
+    elif container is dict and isinstance(value, dict):
+        parts = value.items()
+    else:
         yield f"{at} must be {'array' if container is list else 'object'}, not {value!r}"
         return
-    for key, part in value.items() if isinstance(value, dict) else enumerate(value):  # type: ignore[arg-type]
+    for key, part in parts:
         yield from misfits_of(part, kind, _path(at, key))
 
 

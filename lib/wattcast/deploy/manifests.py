@@ -19,6 +19,7 @@ API_VERSION = "sparkoperator.k8s.io/v1beta2"
 SPARK_VERSION = "4.2.0"
 JOBS = "/opt/wattcast/jobs"  # in the image
 CONF = "/etc/wattcast/conf"
+SCRATCH = "/tmp"  # noqa: S108  # in a pod: a volume of its own, seen by nobody else
 USER = 185  # that of Spark's images
 STOP_SECONDS = 660  # a job may take 600 for the batch in hand
 UI_PORT = 4040
@@ -199,7 +200,7 @@ def container(app: Application, target: Target, role: str) -> Manifest:
         "env": [
             {"name": "WATTCAST_CONF", "value": CONF},
             {"name": "WATTCAST_STATE", "value": STATE},
-            {"name": "HOME", "value": "/tmp"},  # noqa: S108  # libraries keep caches there; a volume of the pod's own
+            {"name": "HOME", "value": SCRATCH},  # libraries keep caches there
             {"name": "OMP_NUM_THREADS", "value": "1"},
         ],
         **({"resources": {"limits": {"nvidia.com/gpu": str(target.gpus)}}} if has_gpu else {}),
@@ -212,7 +213,7 @@ def container(app: Application, target: Target, role: str) -> Manifest:
         "volumeMounts": [
             {"name": "conf", "mountPath": CONF, "readOnly": True},
             {"name": "state", "mountPath": STATE},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+            {"name": "tmp", "mountPath": SCRATCH},
             {"name": "work", "mountPath": "/opt/spark/work-dir"},
         ],
     }

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 JOB = """
-import signal, sys, time
+import signal, sys
 def end(*_):
-    time.sleep(0.3)  # the batch in hand
+    print("ending", flush=True)
+    sys.stdin.readline()  # until the batch in hand is done
     sys.exit(7)
 signal.signal(signal.SIGTERM, end)
 print("up", flush=True)
@@ -31,7 +32,9 @@ def start() -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         started.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
@@ -47,7 +50,13 @@ def test_job_ends_by_itself_before_the_hook_does(start: Start, tmp_path: Path) -
     file = tmp_path / "ingest.py"
     file.write_text(JOB, encoding="utf-8")
     running = start(str(file), "--once")
+    assert running.stdin is not None
+    assert running.stdout is not None
     waiting = hook(file)
+    assert running.stdout.readline() == "ending\n"
+    assert waiting.poll() is None
+    running.stdin.write("done\n")
+    running.stdin.flush()
     assert running.wait(timeout=60) == 7
     assert waiting.wait(timeout=60) == 0
 
