@@ -95,6 +95,18 @@ def test_fitted_method_learns_the_week(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ridge", "lightgbm"])
+def test_an_hour_that_was_missing_on_all_seven_days_before_does_not_stop_the_fit(name: str) -> None:
+    building = weekly()
+    energy = building.values[:, 0].reshape(-1, 24)
+    energy[20:35, 9] = np.nan
+    method = baseline(name, ROLLING, training=[building])
+    inputs, actual = cut([building], scoring_origins(building, ROLLING), context_hours=168, lead_hours=24)
+    found = method.fitted(building)(inputs)
+    assert np.isfinite(found).all()
+    assert np.abs(found - actual).mean() < 2
+
+
+@pytest.mark.parametrize("name", ["ridge", "lightgbm"])
 def test_nothing_is_fitted_on_the_test_span(name: str) -> None:
     building = weekly()
     changed = building.values.copy()
