@@ -323,8 +323,9 @@ def test_a_file_without_anything_to_score_is_said(
 
 @pytest.mark.parametrize("job", ["train", "tune", "backtest"])
 def test_a_file_that_cannot_be_used_is_one_line_and_exit_2(
-    run: Callable[..., tuple[int, str]], job: str, tmp_path: Path
+    run: Callable[..., tuple[int, str]], job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # tune and train write where they are called
     (tmp_path / "short.csv").write_text("timestamp,building_id,energy_usage_kwh\n2024-03-01T00:00:00Z,a,1\n")
     (tmp_path / "columns.csv").write_text("when,building_id\n2024-03-01T00:00:00Z,a\n")
     for name in ("none.parquet", "short.csv", "columns.csv"):
