@@ -9,6 +9,8 @@ BUILD_TOOL := $(shell sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml)
 WITH_TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc \
 	nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse \
 	nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
+COMPILE := uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+	--no-emit-index-url $(addprefix --no-emit-package ,$(WITH_TORCH))
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 
 .DEFAULT_GOAL := help
@@ -20,7 +22,7 @@ help:  ## list the targets
 install: $(STAMP)  ## put Wattcast, all it needs at locked versions, and its Java jars in place
 	@$(BIN)/wattcast jars
 
-$(STAMP): requirements.lock torch.lock pyproject.toml
+$(STAMP): requirements.lock requirements-dev.lock torch.lock pyproject.toml
 	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Wattcast needs Python 3.11 or newer and $(or $(PYTHON),PATH) is or has none: install one (python.org, apt," \
 		"brew, pyenv) and name it, for example 'make install PYTHON=/path/to/python3.11'." >&2; exit 1; }
@@ -28,7 +30,7 @@ $(STAMP): requirements.lock torch.lock pyproject.toml
 	@echo "Installing into .venv (once; 1 GB to download, with the CUDA build of torch 4 GB)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { echo "This Python cannot make virtual environments: install its venv module" \
 		"(Debian: apt-get install python3-venv)." >&2; exit 1; }
-	@$(PIP) --require-hashes --no-deps -r requirements.lock
+	@$(PIP) --require-hashes --no-deps -r requirements.lock -r requirements-dev.lock
 	@$(PIP) -r torch.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
@@ -46,12 +48,14 @@ lint: install  ## style, types, and which module may import which
 	$(BIN)/lint-imports
 
 lock: $(STAMP)  ## write the lock files anew (needs uv: https://docs.astral.sh/uv)
-	@{ echo "# Made by 'make lock' with: uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev pyproject.toml"; \
-		echo "# and the build tool of pyproject.toml; without torch and what its CUDA build needs (torch.lock)."; \
-		echo "$(BUILD_TOOL) editables" | tr ' ' '\n' | uv pip compile --quiet --universal --generate-hashes \
-			--python-version 3.11 --extra dev --no-header --no-annotate --no-emit-index-url \
-			$(addprefix --no-emit-package ,$(WITH_TORCH)) pyproject.toml -; } > requirements.lock.new
+	@{ echo "# Made by 'make lock': what runs Wattcast, and the build tool of pyproject.toml; without torch and what its CUDA build"; \
+		echo "# needs (torch.lock)."; \
+		echo "$(BUILD_TOOL) editables" | tr ' ' '\n' | $(COMPILE) pyproject.toml -; } > requirements.lock.new
 	@mv requirements.lock.new requirements.lock
+	@{ echo "# Made by 'make lock': what tests and checks need beyond requirements.lock."; \
+		$(COMPILE) --extra dev --constraint requirements.lock \
+			$$(sed -n 's/^\([a-z0-9.-]*\)==.*/--no-emit-package \1/p' requirements.lock) pyproject.toml; } > requirements-dev.lock.new
+	@mv requirements-dev.lock.new requirements-dev.lock
 	@{ echo "# Made by 'make lock'. No checksum: PyPI's build and the CPU build of one version differ. pip takes a CPU build if"; \
 		echo "# PIP_FIND_LINKS or PIP_EXTRA_INDEX_URL names a place that has one."; \
 		sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' pyproject.toml; } > torch.lock

@@ -138,12 +138,21 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
 
 
 @app.command(hidden=True)
-def jars() -> None:
+def jars(
+    sets: Annotated[list[str] | None, typer.Argument(help="Of conf/jars.lock.")] = None,
+    into: Annotated[Path | None, typer.Option(help="Copy them there.")] = None,
+) -> None:
     """Fetch the Java libraries of the broker and of Spark's connectors."""
-    from wattcast.local.embedded.jars import jars
+    import shutil
 
-    for name in ("spark", "broker"):
-        jars(name)
+    from wattcast.local.embedded.jars import SETS, jars
+
+    for name in sets or ("spark", "broker"):
+        if name not in SETS:
+            _fail(f"There is no set {name} of jars: there are {', '.join(SETS)}.")
+        for jar in jars(name):
+            if into is not None:
+                shutil.copy(jar, into)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The Java jars of the embedded broker and of Spark's connectors: fetched once, each checked against conf/jars.lock."""
+"""Java jars of the embedded broker and of Spark's connectors, fetched once, each checked against conf/jars.lock."""
 
 import hashlib
 import os
@@ -14,12 +14,21 @@ from xml.sax.saxutils import quoteattr
 from wattcast.local.embedded.preflight import check_java, java_executable
 from wattcast.settings import project_folder
 
-JarSet = Literal["broker", "spark"]
-SETS: tuple[JarSet, ...] = ("broker", "spark")
+JarSet = Literal["broker", "s3", "spark"]
+SETS: tuple[JarSet, ...] = ("broker", "s3", "spark")
 FETCH_TIMEOUT_SECONDS = 900
 # What is asked for, and whether with all that it needs in turn: Spark's jars/ folder has most of that.
 SOURCES: dict[JarSet, tuple[bool, tuple[str, ...]]] = {
     "broker": (True, ("org.apache.kafka:kafka_2.13:4.3.1", "org.slf4j:slf4j-simple:1.7.36")),
+    "s3": (
+        False,
+        (
+            "org.apache.hadoop:hadoop-aws:3.5.0",  # of the Hadoop that Spark ships
+            "org.wildfly.openssl:wildfly-openssl:2.2.5.Final",
+            "software.amazon.awssdk:bundle:2.35.4",
+            "software.amazon.s3.analyticsaccelerator:analyticsaccelerator-s3:1.3.1",
+        ),
+    ),
     "spark": (
         False,
         (

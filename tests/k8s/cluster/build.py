@@ -1,0 +1,176 @@
+"""What the cluster is made of: Kubernetes and the operator from their Go modules, and images without a registry."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+HERE, ROOT = Path(__file__).parent, Path(__file__).parents[3]
+KUBERNETES = "v1.37.2"
+OPERATOR = "github.com/kubeflow/spark-operator/v2"
+PACKAGES = {  # what is looked for, and the Debian package that brings it
+    "buildah": "buildah",
+    "containerd": "containerd",
+    "debootstrap": "debootstrap",
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+    "conntrack": "conntrack",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "openssl": "openssl",
+    "runc": "runc",
+    "/usr/bin/busybox": "busybox-static",
+}
+VERSION_PACKAGE = "k8s.io/component-base/version"
+PROGRAMS = {  # name: its package in the Go module of the same name's folder, and what the linker is told
+    "kubebox": (
+        ".",
+        f"-X {VERSION_PACKAGE}.gitVersion={KUBERNETES} -X {VERSION_PACKAGE}.gitMajor=1 -X {VERSION_PACKAGE}.gitMinor=37",
+    ),
+    "spark-operator": (".", ""),
+    "helm": ("helm.sh/helm/v3/cmd/helm", ""),
+}
+DEBIAN, PAUSE, STAND_INS = "localhost/debian:bookworm", "localhost/pause:1", "localhost/stand-ins:1"
+WATTCAST = f"localhost/wattcast:{version('wattcast')}"
+
+
+def cluster_folder() -> Path:
+    """$WATTCAST_K8S_CACHE, or wattcast/k8s in the user's cache. A short path: Unix sockets lie under it."""
+    if own := os.environ.get("WATTCAST_K8S_CACHE"):
+        return Path(own).resolve()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wattcast" / "k8s"
+
+
+def missing() -> list[str]:
+    """Why no cluster can be made on this machine, a sentence each."""
+    said = []
+    if os.getuid() != 0:
+        said.append("containers are made by root: this user is not")
+    elif subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True).returncode:
+        said.append("this machine lets no namespaces be made (a container without CAP_SYS_ADMIN?)")
+    absent = sorted({package for looked_for, package in PACKAGES.items() if not shutil.which(looked_for)})
+    if absent:
+        said.append(f"Debian packages are missing: apt-get install {' '.join(absent)}")
+    if not shutil.which("go"):
+        said.append("Go 1.26 or newer is missing")
+    return said
+
+
+def build_programs(folder: Path) -> None:
+    """Kubernetes, the operator and helm into `folder`/bin; minutes the first time, seconds once Go's cache has them."""
+    environment = os.environ | {"GOFLAGS": "-p=2 -buildvcs=false -mod=readonly", "CGO_ENABLED": "0"}
+    for name, (package, linked) in PROGRAMS.items():
+        command = ["go", "build", "-trimpath", "-ldflags", f"-s -w {linked}", "-o", str(folder / "bin" / name), package]
+        _run(command, cwd=HERE / name, env=environment)
+    link = folder / "bin" / "kubectl"
+    if not link.is_symlink():
+        link.symlink_to("kubebox")
+
+
+def operator_chart() -> Path:
+    """The chart in the operator's own module."""
+    listed = _run(["go", "list", "-m", "-f", "{{.Dir}}", OPERATOR], cwd=HERE / "spark-operator")
+    return Path(listed.strip(), "charts", "spark-operator-chart")
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images as archives in `folder`/images, by Debian's buildah on a base that debootstrap makes."""
+
+    folder: Path
+
+    def build(self) -> None:
+        """Those that the cluster needs; what has not changed since the last time is not built again."""
+        (self.folder / "images").mkdir(parents=True, exist_ok=True)
+        self._debian()
+        self._pause()
+        self._wattcast(WATTCAST)
+        self._stand_ins()
+
+    def archives(self) -> list[Path]:
+        """What `build` made."""
+        return sorted((self.folder / "images").glob("*.tar"))
+
+    def _debian(self) -> None:
+        """Debian as an image of a registry would have it, with the certificates that this machine trusts."""
+        if self._id(DEBIAN):
+            return
+        root = self.folder / "debian"
+        if not (root / "usr").is_dir():
+            _run(["debootstrap", "--variant=minbase", DEBIAN.partition(":")[2], str(root)])
+        own, trusted = Path("/usr/local/share/ca-certificates"), root / "usr/local/share/ca-certificates"
+        if own.is_dir():
+            shutil.copytree(own, trusted, dirs_exist_ok=True)
+        (root / "etc" / "pip.conf").write_text(
+            "[global]\ncert = /etc/ssl/certs/ca-certificates.crt\nfind-links = /wheels\n", encoding="utf-8"
+        )
+        container = self._buildah("from", "scratch").strip()
+        self._buildah("add", "--quiet", container, str(root), "/")
+        self._buildah("commit", "--quiet", "--rm", container, DEBIAN)
+
+    def _pause(self) -> None:
+        """What holds the namespaces of a pod: a program that sleeps."""
+        if self._id(PAUSE):
+            return
+        container = self._buildah("from", "scratch").strip()
+        self._buildah("copy", "--quiet", container, "/usr/bin/busybox", "/bin/sleep")
+        self._buildah("config", "--entrypoint", '["/bin/sleep", "2147483647"]', container)
+        self._buildah("commit", "--quiet", "--rm", container, PAUSE)
+        self._archive(PAUSE)
+
+    def _wattcast(self, name: str, **arguments: str) -> None:
+        """The project's own Dockerfile, as it is."""
+        labels = {"VERSION": version("wattcast"), "REVISION": _run(["git", "rev-parse", "HEAD"], cwd=ROOT).strip()}
+        wheels = os.environ.get("PIP_FIND_LINKS", "")
+        options = [f"--volume={wheels}:/wheels:ro"] if Path(wheels).is_dir() else []
+        dockerfile = ROOT / "k8s" / "Dockerfile"
+        self._build(name, dockerfile, ROOT, *options, BASE_IMAGE=DEBIAN, **labels, **arguments)
+        self._archive(name)
+
+    def _stand_ins(self) -> None:
+        from wattcast.local.embedded.jars import jars
+
+        context, base = self.folder / "stand-ins", "localhost/debian-java:1"
+        shutil.rmtree(context, ignore_errors=True)
+        shutil.copytree(jars("broker")[0].parent, context / "broker")
+        (context / "bin").mkdir()
+        shutil.copy2(self.folder / "bin" / "spark-operator", context / "bin")
+        self._build(base, ROOT / "k8s" / "Dockerfile", ROOT, "--target=base", BASE_IMAGE=DEBIAN)
+        self._build(STAND_INS, HERE / "stand-ins.Dockerfile", context, BASE_IMAGE=base, WATTCAST=WATTCAST)
+        self._archive(STAND_INS)
+
+    def _build(self, name: str, dockerfile: Path, context: Path, *options: str, **arguments: str) -> None:
+        given = [f"--build-arg={key}={value}" for key, value in arguments.items()]
+        fixed = ["--quiet", "--layers", "--pull-never", f"--file={dockerfile}", f"--tag={name}"]
+        self._buildah("build", *fixed, *options, *given, str(context))
+
+    def _archive(self, name: str) -> None:
+        """As containerd takes it; the layers as they are, since to compress them takes longer than all the rest."""
+        folder = self.folder / "images"
+        archive, made_of = (folder / f"{_file(name)}.{end}" for end in ("tar", "id"))
+        identity = self._id(name)
+        if archive.is_file() and made_of.is_file() and made_of.read_text(encoding="ascii") == identity:
+            return
+        archive.unlink(missing_ok=True)
+        self._buildah("push", "--quiet", name, f"docker-archive:{archive}:{name}")
+        made_of.write_text(identity, encoding="ascii")
+
+    def _id(self, name: str) -> str:
+        return self._buildah("images", "--quiet", "--no-trunc", "--filter", f"reference={name}").strip()
+
+    def _buildah(self, command: str, *arguments: str) -> str:
+        """By chroot, since a container in a container could not be made."""
+        store = ["--root", str(self.folder / "store"), "--runroot", str(self.folder / "store-run")]
+        return _run(["buildah", *store, command, *arguments], env=os.environ | {"BUILDAH_ISOLATION": "chroot"})
+
+
+def _file(name: str) -> str:
+    return name.rpartition("/")[2].replace(":", "-")
+
+
+def _run(command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:6])} ... failed:\n{done.stderr[-3000:]}")
+    return done.stdout
