@@ -1,4 +1,4 @@
-"""Process 1 of the cluster's namespaces: `python -m tests.k8s.cluster.supervisor RUN KUBEBOX`. All of the cluster ends with it."""
+"""Process 1 of the namespaces of a cluster: `python -m tests.k8s.cluster.supervisor RUN KUBEBOX`. All ends with it."""
 
 import os
 import signal
