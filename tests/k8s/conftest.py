@@ -2,10 +2,18 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from tests.k8s.cluster.build import Images, build_programs, cluster_folder, missing
+from tests.k8s.cluster.build import WATTCAST, Images, build_programs, cluster_folder, missing, operator_chart
 from tests.k8s.cluster.node import Cluster
+from tests.k8s.live import NAMESPACE, Live
+
+OVERLAY = Path(__file__).parent / "overlay"
+SECRETS = {
+    "kafka-creds": {"WATTCAST_KAFKA__USERNAME": "", "WATTCAST_KAFKA__PASSWORD": ""},
+    "model-creds": {"MLFLOW_TRACKING_USERNAME": "", "MLFLOW_TRACKING_PASSWORD": ""},
+}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -17,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A node with all images, the operator not yet installed."""
+    """A node with all images; nothing is deployed."""
     if reasons := missing():
         said = f"No cluster can be made here: {'; '.join(reasons)}."
         pytest.fail(said) if os.environ.get("WATTCAST_REQUIRE_K8S") else pytest.skip(said)
@@ -33,3 +41,58 @@ def cluster() -> Iterator[Cluster]:
         yield made
     finally:
         made.down()
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: Cluster) -> Cluster:
+    """The cluster with the Spark operator, installed by its own chart with the rights that this gives."""
+    cluster.kubectl("create", "namespace", NAMESPACE)
+    values = {
+        "image.registry": "localhost",
+        "image.repository": "stand-ins",
+        "image.tag": "1",
+        "image.pullPolicy": "Never",
+        "controller.podSecurityContext.runAsUser": "185",
+        "webhook.podSecurityContext.runAsUser": "185",
+        "spark.jobNamespaces": f"{{{NAMESPACE}}}",
+    }
+    given = [f"--set={key}={value}" for key, value in values.items()]
+    where = ["--namespace=spark-operator", "--create-namespace", "--wait", "--timeout=300s"]
+    done = cluster.run("helm", "install", "spark-operator", operator_chart(), *where, *given)
+    assert done.returncode == 0, done.stderr
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def live(operator: Cluster) -> Live:
+    """The overlay of the tests, deployed by `wattcast deploy`."""
+    state = _volume(operator, "state", "10Gi")
+    _volume(operator, "kafka", "10Gi")
+    for name, values in SECRETS.items():
+        literals = [f"--from-literal={key}={value}" for key, value in values.items()]
+        operator.kubectl("--namespace", NAMESPACE, "create", "secret", "generic", name, *literals)
+    environment = Live(operator, state)
+    done = environment.wattcast("deploy", str(OVERLAY), "--image", WATTCAST)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return environment
+
+
+def _volume(cluster: Cluster, name: str, size: str) -> Path:
+    """A folder of this machine as a volume that a claim of that size gets."""
+    folder = cluster.run_folder / "volumes" / name
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)  # Kubernetes gives folders of a node to no group
+    cluster.kubectl(
+        "create", "-f", "-",
+        stdin=f"""
+apiVersion: v1
+kind: PersistentVolume
+metadata: {{name: {name}}}
+spec:
+  capacity: {{storage: {size}}}
+  accessModes: [ReadWriteOnce]
+  claimRef: {{namespace: {NAMESPACE}, name: {"wattcast-state" if name == "state" else "data-kafka-0"}}}
+  hostPath: {{path: {folder}}}
+""",
+    )  # fmt: skip
+    return folder

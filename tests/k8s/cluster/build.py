@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from k8s.image import EPOCH, Engine, about
+
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[3]
 KUBERNETES = "v1.37.2"
 OPERATOR = "github.com/kubeflow/spark-operator/v2"
@@ -22,6 +24,7 @@ PACKAGES = {  # what is looked for, and the Debian package that brings it
     "runc": "runc",
     "/usr/bin/busybox": "busybox-static",
 }
+CACHED = ("--quiet", "--layers", "--pull-never")
 VERSION_PACKAGE = "k8s.io/component-base/version"
 PROGRAMS = {  # name: its package in the Go module of the same name's folder, and what the linker is told
     "kubebox": (
@@ -76,21 +79,36 @@ def operator_chart() -> Path:
 
 @dataclass(frozen=True)
 class Images:
-    """Images as archives in `folder`/images, by Debian's buildah on a base that debootstrap makes."""
+    """Images as archives in `folder`/images, by Debian's buildah on a base that debootstrap makes.
+
+    It isolates by chroot (BUILDAH_ISOLATION), since a container in a container could not be made.
+    """
 
     folder: Path
 
+    @property
+    def engine(self) -> Engine:
+        return Engine("buildah", (f"--root={self.folder / 'store'}", f"--runroot={self.folder / 'store-run'}"))
+
     def build(self) -> None:
         """Those that the cluster needs; what has not changed since the last time is not built again."""
+        os.environ["BUILDAH_ISOLATION"] = "chroot"
         (self.folder / "images").mkdir(parents=True, exist_ok=True)
         self._debian()
         self._pause()
-        self._wattcast(WATTCAST)
+        self.wattcast(WATTCAST)
         self._stand_ins()
 
     def archives(self) -> list[Path]:
         """What `build` made."""
         return sorted((self.folder / "images").glob("*.tar"))
+
+    def wattcast(self, name: str, **arguments: str) -> None:
+        """The project's own Dockerfile, as it is."""
+        wheels = os.environ.get("PIP_FIND_LINKS", "")
+        volume = [f"--volume={wheels}:/wheels:ro"] if Path(wheels).is_dir() else []
+        self.engine.build(name, labels() | {"BASE_IMAGE": DEBIAN} | arguments, *CACHED, *volume)
+        self._archive(name)
 
     def _debian(self) -> None:
         """Debian as an image of a registry would have it, with the certificates that this machine trusts."""
@@ -105,64 +123,49 @@ class Images:
         (root / "etc" / "pip.conf").write_text(
             "[global]\ncert = /etc/ssl/certs/ca-certificates.crt\nfind-links = /wheels\n", encoding="utf-8"
         )
-        container = self._buildah("from", "scratch").strip()
-        self._buildah("add", "--quiet", container, str(root), "/")
-        self._buildah("commit", "--quiet", "--rm", container, DEBIAN)
+        container = self.engine.told("from", "scratch")
+        self.engine.told("add", "--quiet", container, str(root), "/")
+        self.engine.told("commit", "--quiet", "--rm", container, DEBIAN)
 
     def _pause(self) -> None:
         """What holds the namespaces of a pod: a program that sleeps."""
-        if self._id(PAUSE):
-            return
-        container = self._buildah("from", "scratch").strip()
-        self._buildah("copy", "--quiet", container, "/usr/bin/busybox", "/bin/sleep")
-        self._buildah("config", "--entrypoint", '["/bin/sleep", "2147483647"]', container)
-        self._buildah("commit", "--quiet", "--rm", container, PAUSE)
+        if not self._id(PAUSE):
+            container = self.engine.told("from", "scratch")
+            self.engine.told("copy", "--quiet", container, "/usr/bin/busybox", "/bin/sleep")
+            self.engine.told("config", "--entrypoint", '["/bin/sleep", "2147483647"]', container)
+            self.engine.told("commit", "--quiet", "--rm", container, PAUSE)
         self._archive(PAUSE)
-
-    def _wattcast(self, name: str, **arguments: str) -> None:
-        """The project's own Dockerfile, as it is."""
-        labels = {"VERSION": version("wattcast"), "REVISION": _run(["git", "rev-parse", "HEAD"], cwd=ROOT).strip()}
-        wheels = os.environ.get("PIP_FIND_LINKS", "")
-        options = [f"--volume={wheels}:/wheels:ro"] if Path(wheels).is_dir() else []
-        dockerfile = ROOT / "k8s" / "Dockerfile"
-        self._build(name, dockerfile, ROOT, *options, BASE_IMAGE=DEBIAN, **labels, **arguments)
-        self._archive(name)
 
     def _stand_ins(self) -> None:
         from wattcast.local.embedded.jars import jars
 
-        context, base = self.folder / "stand-ins", "localhost/debian-java:1"
+        context, java = self.folder / "stand-ins", "localhost/debian-java:1"
         shutil.rmtree(context, ignore_errors=True)
         shutil.copytree(jars("broker")[0].parent, context / "broker")
         (context / "bin").mkdir()
         shutil.copy2(self.folder / "bin" / "spark-operator", context / "bin")
-        self._build(base, ROOT / "k8s" / "Dockerfile", ROOT, "--target=base", BASE_IMAGE=DEBIAN)
-        self._build(STAND_INS, HERE / "stand-ins.Dockerfile", context, BASE_IMAGE=base, WATTCAST=WATTCAST)
+        self.engine.build(java, labels() | {"BASE_IMAGE": DEBIAN}, *CACHED, "--target=base")
+        given = (f"--build-arg=BASE_IMAGE={java}", f"--build-arg=WATTCAST={WATTCAST}", f"--tag={STAND_INS}")
+        self.engine.told("build", *CACHED, f"--file={HERE / 'stand-ins.Dockerfile'}", *given, str(context))
         self._archive(STAND_INS)
-
-    def _build(self, name: str, dockerfile: Path, context: Path, *options: str, **arguments: str) -> None:
-        given = [f"--build-arg={key}={value}" for key, value in arguments.items()]
-        fixed = ["--quiet", "--layers", "--pull-never", f"--file={dockerfile}", f"--tag={name}"]
-        self._buildah("build", *fixed, *options, *given, str(context))
 
     def _archive(self, name: str) -> None:
         """As containerd takes it; the layers as they are, since to compress them takes longer than all the rest."""
-        folder = self.folder / "images"
-        archive, made_of = (folder / f"{_file(name)}.{end}" for end in ("tar", "id"))
+        archive, made_of = (self.folder / "images" / f"{_file(name)}.{end}" for end in ("tar", "id"))
         identity = self._id(name)
         if archive.is_file() and made_of.is_file() and made_of.read_text(encoding="ascii") == identity:
             return
         archive.unlink(missing_ok=True)
-        self._buildah("push", "--quiet", name, f"docker-archive:{archive}:{name}")
+        self.engine.told("push", "--quiet", name, f"docker-archive:{archive}:{name}")
         made_of.write_text(identity, encoding="ascii")
 
     def _id(self, name: str) -> str:
-        return self._buildah("images", "--quiet", "--no-trunc", "--filter", f"reference={name}").strip()
+        return self.engine.told("images", "--quiet", "--no-trunc", "--filter", f"reference={name}")
 
-    def _buildah(self, command: str, *arguments: str) -> str:
-        """By chroot, since a container in a container could not be made."""
-        store = ["--root", str(self.folder / "store"), "--runroot", str(self.folder / "store-run")]
-        return _run(["buildah", *store, command, *arguments], env=os.environ | {"BUILDAH_ISOLATION": "chroot"})
+
+def labels() -> dict[str, str]:
+    """Those of this checkout, with one time for all commits: another time would build every layer again."""
+    return about() | {EPOCH: "0"}
 
 
 def _file(name: str) -> str:

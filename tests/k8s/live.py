@@ -1,0 +1,71 @@
+"""An environment that is deployed in the test cluster, as a test sees it."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from deltalake import DeltaTable
+from tests.k8s.cluster.node import Cluster, Completed, until
+
+NAMESPACE = "wattcast-dev"
+SECONDS = 240
+
+
+@dataclass(frozen=True)
+class Live:
+    """Its cluster, and the folder of this machine that is the state folder of its pods."""
+
+    cluster: Cluster
+    state: Path
+
+    def wattcast(self, *arguments: str) -> Completed:
+        """The command, as an operator runs it on a machine that reaches the cluster."""
+        return self.cluster.run("wattcast", *arguments)
+
+    def kubectl(self, *arguments: str, check: bool = True, stdin: str | None = None) -> Completed:
+        return self.cluster.kubectl("--namespace", NAMESPACE, *arguments, check=check, stdin=stdin)
+
+    def console(self, *command: str) -> str:
+        """What a command prints in the pod that is there to work in.
+
+        Raises:
+            AssertionError: it failed, with what it said.
+        """
+        return self.kubectl("exec", "console", "--", *command).stdout
+
+    def console_in_background(self, *command: str) -> "subprocess.Popen[str]":
+        inside = self.cluster.inside(self.cluster.kubebox, "kubectl", "--namespace", NAMESPACE, "exec", "console", "--")
+        return subprocess.Popen([*inside, *command], env=self.cluster.env(), stdout=subprocess.DEVNULL, text=True)
+
+    def application(self, name: str) -> dict[str, Any]:
+        said = self.kubectl("get", "sparkapplication", name, "-o", "json", check=False).stdout
+        return dict(json.loads(said)) if said else {}
+
+    def state_of(self, name: str) -> str:
+        return str(self.application(name).get("status", {}).get("applicationState", {}).get("state", ""))
+
+    def wait_for(self, name: str, *states: str, seconds: float = SECONDS) -> None:
+        until(f"{name} is {' or '.join(states)}", lambda: self.state_of(name) in states, seconds)
+
+    def pods(self, role: str, name: str = "pipeline") -> dict[str, str]:
+        """Running pods of an application: the unique id of each by its name."""
+        labels = f"spark-role={role},app.kubernetes.io/name={name}"
+        found = json.loads(self.kubectl("get", "pods", "-l", labels, "-o", "json").stdout)["items"]
+        return {
+            each["metadata"]["name"]: each["metadata"]["uid"] for each in found if each["status"]["phase"] == "Running"
+        }
+
+    def table(self, name: str, lake: str = "lake") -> pd.DataFrame:
+        return DeltaTable(str(self.state / lake / name)).to_pandas()
+
+    def batches(self, query: str) -> tuple[int, int]:
+        """The newest batch that a query has begun and the newest that it has ended."""
+        folder = self.state / "checkpoints" / query
+        begun, ended = (
+            max((int(each.name) for each in (folder / kind).glob("[0-9]*")), default=-1)
+            for kind in ("offsets", "commits")
+        )
+        return begun, ended
