@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from tests.test_docs import check
 
 ROOT = Path(__file__).parents[1]
