@@ -14,7 +14,7 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --python-version
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lock clean
+.PHONY: help install demo test lint dist lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -46,6 +46,9 @@ lint: install  ## style, types, and which module may import which
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+dist: $(STAMP)  ## the wheel and the source archive, into dist/
+	@$(BIN)/python -m hatchling build --clean -d dist
 
 lock: $(STAMP)  ## write the lock files anew (needs uv: https://docs.astral.sh/uv)
 	@{ echo "# Made by 'make lock': what runs Wattcast, and the build tool of pyproject.toml; without torch and what its CUDA build"; \

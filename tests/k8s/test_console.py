@@ -1,0 +1,36 @@
+"""The pod to work in by hand has what a driver has, and pod security admits it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from wattcast.deploy.applications import application
+from wattcast.deploy.checks import _of_pod
+from wattcast.deploy.fields import misfits
+from wattcast.deploy.manifests import DRIVER, Target, container, template
+
+FILE = Path(__file__).parents[2] / "k8s/console.yaml"
+
+
+@pytest.fixture
+def console() -> dict[str, Any]:
+    return yaml.safe_load(FILE.read_text(encoding="utf-8"))
+
+
+def test_console_is_a_pod_that_the_restricted_level_admits(console: dict[str, Any]) -> None:
+    assert list(misfits(console, {})) == []
+    assert list(_of_pod(console)) == []
+
+
+def test_console_has_the_image_settings_and_volumes_of_a_driver(console: dict[str, Any]) -> None:
+    app, target = application("pipeline"), Target()
+    (here,), there = console["spec"]["containers"], container(app, target, DRIVER)
+    assert here["image"] == target.image
+    for field in ("envFrom", "volumeMounts", "securityContext"):
+        assert here[field] == there[field], field
+    assert console["spec"]["volumes"] == template(app, target, DRIVER)["spec"]["volumes"]
+    assert {each["name"]: each["value"] for each in here["env"]}.items() <= {
+        each["name"]: each["value"] for each in there["env"]
+    }.items()
