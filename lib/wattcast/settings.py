@@ -108,6 +108,11 @@ class Settings(BaseSettings):
     state: Path = Path(".wattcast")
     lake: str = Field(default="", description="URI of the Delta tables; empty: <state>/lake")
     checkpoints: str = Field(default="", description="URI of the streaming checkpoints; empty: <state>/checkpoints")
+    locks: Literal["auto", "machine"] = Field(
+        default="auto",
+        description="what keeps a second writer away; auto: Leases in a pod on Kubernetes, else files, which hold on one machine "
+        "only; machine: files everywhere, for a lake that no other machine writes",
+    )
     kafka: KafkaSettings = KafkaSettings()
     batch: BatchSettings = BatchSettings()
     closing: ClosingSettings = ClosingSettings()

@@ -9,7 +9,8 @@ from pyspark.sql import DataFrame
 
 from wattcast.contracts import contract
 from wattcast.job import Run
-from wattcast.lakehouse import Lakehouse, TableHasAWriter
+from wattcast.lakehouse import Lakehouse
+from wattcast.locks import TableHasAWriter
 
 
 def hours(run: Run, *rows: tuple[str, int]) -> DataFrame:
