@@ -81,6 +81,9 @@ class ForecastingSettings(_Section):
     )
     heartbeat_seconds: Positive = 60
     buildings_per_batch: Positive = 64
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu", description="of torch, in the executors; where they have no such device, forecasts step down"
+    )
 
 
 class ModelSettings(_Section):
