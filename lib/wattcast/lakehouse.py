@@ -4,12 +4,12 @@ Facts are appended, never rewritten. Every batch append is a compare-and-swap: i
 table that was read to find out what is missing, so of two writers that missed the same rows only one adds them.
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, reduce
-from threading import Thread
+from functools import cached_property, partial, reduce
 from urllib.parse import urlparse
 
 import pandas as pd
@@ -197,19 +197,13 @@ class Lakehouse:
     def _locks(self) -> Locks:
         scheme = urlparse(self.settings.lake_uri).scheme
         commit_store = self.spark.conf.get(f"spark.delta.logStore.{scheme}.impl", "") if scheme else ""
-        return locks(self.settings, commit_store=commit_store or "", end=self._end)
+        return locks(self.settings, commit_store=commit_store or "", end=partial(end_process, halt=self._halt))
 
-    def _end(self, reason: str) -> None:
-        """End this process and its JVM at once, so that no batch in hand is committed."""
-
-        def halt() -> None:
-            with suppress(Py4JError):
-                self.spark._jvm.java.lang.Runtime.getRuntime().halt(FAILED)  # type: ignore[union-attr]
-
-        halting = Thread(target=halt, daemon=True)
-        halting.start()
-        halting.join(timeout=2)
-        end_process(reason)
+    def _halt(self) -> None:
+        """End the JVM at once, so that no batch in hand is committed."""
+        logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it says that there is no answer
+        with suppress(Py4JError):
+            self.spark._jvm.java.lang.Runtime.getRuntime().halt(FAILED)  # type: ignore[union-attr]
 
     def _missing(self) -> list[Contract]:
         return [table for table in tables() if not DeltaTable.isDeltaTable(self.spark, self.path(table.name))]

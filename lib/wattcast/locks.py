@@ -26,6 +26,7 @@ log = logging.getLogger("wattcast.locks")
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # of a pod, where it has one
 LEASE_SECONDS = 30
+HALT_SECONDS = 2
 S3 = ("s3", "s3a", "s3n")
 SINGLE_DRIVER = "S3SingleDriverLogStore"  # Delta's own for S3: it keeps the order of commits within one JVM only
 CONFLICT, NOT_THERE = 409, 404
@@ -89,9 +90,13 @@ def locks(
     return FileLocks(folder, settings.lake_uri)
 
 
-def end_process(reason: str) -> None:
-    """End at once, with failure. Nothing is closed: another may write by now."""
+def end_process(reason: str, *, halt: Callable[[], None] | None = None) -> None:
+    """End at once, with failure, and `halt` before, if that does not hang. Nothing is closed: another may write by now."""
     print(reason, file=sys.stderr, flush=True)
+    if halt:
+        halting = threading.Thread(target=halt, daemon=True)
+        halting.start()
+        halting.join(timeout=HALT_SECONDS)
     os._exit(FAILED)
 
 

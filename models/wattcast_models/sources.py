@@ -1,6 +1,7 @@
 """Where rows are: Parquet and CSV files and Delta tables, read in batches, so that memory does not grow with them."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,5 +98,8 @@ def _taken(held: list[pa.RecordBatch]) -> pd.DataFrame:
 def _told(data: Path) -> Iterator[None]:
     try:
         yield
-    except DeltaError as error:
-        raise ValueError(f"{data.name} cannot be read: {error}") from error
+    except (DeltaError, OSError) as error:
+        *_, reason = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split(
+            "↳"
+        )  # of an object store: the innermost, without colours
+        raise ValueError(f"{data.name} cannot be read: {reason.strip()}") from error
