@@ -48,12 +48,13 @@ def missing(run: Run, existing: Snapshot, span: Span | None = None, buildings: S
         clock = max(clock, *filter(None, newest))
     model = run.settings.model
     registry = Registry(run.settings.tracking_uri, model.registered_name)
+    champions = current_champions(model.artifact, models=run.settings.state / "models", registry=registry)
     return wanted_forecasts(
         hourly.frame.where(F.col("building_id").isin(*buildings)) if buildings else hourly.frame, span,
         existing=existing.frame,
         buildings=run.lake.table("buildings"),
         weather=run.lake.table("received_weather_forecasts").where("accepted"),
-        model_of=current_champions(model.artifact, models=run.settings.state / "models", registry=registry),
+        model_of=champions.on(options.device),
         clock=clock, max_wait=max_wait, options=options,
     )  # fmt: skip
 

@@ -15,9 +15,9 @@ import typer
 
 from training_arguments import (
     BuildingsFile,
-    Data,
     ExcludeBuildingsOf,
     HoldOutShare,
+    MaybeData,
     Minutes,
     OptionsFile,
     Seed,
@@ -25,10 +25,15 @@ from training_arguments import (
     Synthetic,
 )
 from wattcast.settings import project_folder, settings
-from wattcast_models import artifact, charts
+from wattcast_models import artifact, charts, promotion
+from wattcast_models.artifact import ArtifactError
+from wattcast_models.gate import TEST_SHARE, judge
+from wattcast_models.mlflow_store import StoreError
 from wattcast_models.networks import KINDS
 from wattcast_models.options import TrainingOptions, parsed, read_options
-from wattcast_models.readings import Building, late_share
+from wattcast_models.predictor import usable
+from wattcast_models.readings import Building, late_share, read_buildings
+from wattcast_models.registry import Registry, Version
 from wattcast_models.sources import newest_version
 from wattcast_models.tracking import tracked
 from wattcast_models.training import OnCheck, Trained, train
@@ -38,7 +43,7 @@ CHECKPOINT = "checkpoint.pt"  # in the folder of the artifact while it is made
 
 
 def main(
-    data: Data,
+    data: MaybeData = None,
     data_version: Annotated[
         int | None, typer.Option(min=0, help="Version of the table to read; default: the newest.")
     ] = None,
@@ -69,16 +74,28 @@ def main(
         int, typer.Option(min=1, help="Of this machine, which share each batch; started by Spark's TorchDistributor.")
     ] = 1,
     attribution: Annotated[str, typer.Option(help="What the licence of the data asks to be said.")] = "",
+    register: Annotated[bool, typer.Option("--register", help="Put the artifact into the registry.")] = False,
+    promote: Annotated[
+        bool,
+        typer.Option(
+            "--promote",
+            help="Register it, and make it the champion if the gate accepts it on the last fifth of each building's time, which "
+            "is held out for that. What the gate says is no failure.",
+        ),
+    ] = False,
 ) -> None:
     """Train one network for all buildings of a file and write model.pt and model_config.json."""
+    if data is None:
+        lake = Path(settings().lake_uri)
+        data, buildings_file = lake / "hourly_usage", buildings_file or lake / "buildings"
+    if promote:
+        hold_out_share = max(hold_out_share, TEST_SHARE)
     try:
         changed = {"members": network, "minutes": minutes, "steps": steps, "seed": seed}
         changes = {key: value for key, value in changed.items() if value is not None} | parsed(set_ or [])
         chosen = read_options(options or project_folder("conf") / "training.yaml", changes)
         torch.set_num_threads(1)
-        if device != "cpu" and not torch.cuda.is_available():
-            raise ValueError(f"This machine has no device {device} that torch can use.")
-        learn = _learning(processes, device)
+        learn = _learning(processes, usable(device))
         source = TrainingData(
             data,
             buildings_file,
@@ -117,11 +134,49 @@ def main(
             }
             config = artifact.save(out, trained.network, made | about | more)
             run.artifact(out)
+        typer.echo(f"{config['name']} {config['version']} is in {out}: {_figures(config)}.")
+        if register or promote:
+            registry = Registry(settings().tracking_uri, settings().model.registered_name)
+            version = registered(registry, out, is_named=bool(model_version))
+            typer.echo(f"Registered as {version}.")
+            if promote:
+                for line in judged(
+                    registry, version, read_buildings(data, buildings_file, store=store, version=source.version)
+                ):
+                    typer.echo(line)
     except (ValueError, OSError) as error:
         typer.echo(f"wattcast train: {error}", err=True)
         raise typer.Exit(2) from error
-    figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in config["metrics"].items())
-    typer.echo(f"{config['name']} {config['version']} is in {out}: {figures}.")
+
+
+def registered(registry: Registry, folder: Path, *, is_named: bool = False) -> Version:
+    """The artifact as a version. One with the same weights, as when a run is repeated, is that already, unless the version
+    was named by hand and not after the weights."""
+    config, _ = artifact.read(folder)
+    same = (str(config["name"]), str(config["version"]))
+    there = [] if is_named else [each for each in registry.versions() if (each.model_name, each.model_version) == same]
+    return there[0] if there else promotion.register(registry, folder)
+
+
+def judged(registry: Registry, challenger: Version, buildings: Sequence[Building]) -> Iterator[str]:
+    """Let the gate decide whether it becomes the champion; yields what comes of it. That it does not is no error; an artifact
+    or a registry that cannot be used is."""
+    try:
+        event = promotion.promote(registry, challenger, buildings, judge=judge)
+    except (ArtifactError, StoreError):
+        raise
+    except ValueError as error:  # nothing can be scored, or it is the champion already
+        yield f"Not promoted: {error}"
+        return
+    yield from (f"- {reason}" for reason in event.reasons)
+    if event.what == promotion.PROMOTED:
+        yield f"Promoted: {challenger} is the champion. Running jobs take it up with their next batch."
+    else:
+        yield f"Not promoted: the gate refuses {challenger} against {event.against}."
+
+
+def _figures(config: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in config["metrics"].items())
 
 
 Learning = Callable[[TrainingData, list[Building], TrainingOptions, Path, OnCheck], Trained]

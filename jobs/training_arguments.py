@@ -12,6 +12,13 @@ Data = Annotated[
         "table hourly_usage."
     ),
 ]
+MaybeData = Annotated[
+    Path | None,
+    typer.Option(
+        help="Parquet or CSV: timestamp, building_id, energy_usage_kwh, weather if known. Or the folder of a table "
+        "hourly_usage. Default: the tables hourly_usage and buildings of the lake."
+    ),
+]
 BuildingsFile = Annotated[
     Path | None,
     typer.Option(help="CSV: building_id, timezone, country, closures. Or the folder of the lake's table buildings."),

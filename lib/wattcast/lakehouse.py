@@ -4,31 +4,30 @@ Facts are appended, never rewritten. Every batch append is a compare-and-swap: i
 table that was read to find out what is missing, so of two writers that missed the same rows only one adds them.
 """
 
+import logging
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import reduce
-from pathlib import Path
+from functools import cached_property, partial, reduce
 from urllib.parse import urlparse
 
 import pandas as pd
 from delta.tables import DeltaTable
-from filelock import FileLock, Timeout
+from py4j.protocol import Py4JError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from wattcast.contracts import contract, tables
+from wattcast.contracts import Contract, contract, tables
+from wattcast.errors import FAILED
+from wattcast.locks import Locks, end_process, locks
 from wattcast.settings import Settings
 from wattcast.views import VIEWS
 
 RETENTION = "interval 30 days"
-
-
-class TableHasAWriter(Exception):
-    """Another process writes this table or runs this query."""
+CREATED_WITHIN_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -47,18 +46,17 @@ class Lakehouse:
     spark: SparkSession
     settings: Settings
     once: bool = False
-    _held: ExitStack = field(default_factory=ExitStack)
-    _owned: set[str] = field(default_factory=set)
     _newest: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
     def path(self, name: str) -> str:
         return f"{self.settings.lake_uri}/{name}"
 
     def create_tables(self) -> None:
-        """Create the tables that are missing, as their contracts say."""
-        for table in tables():
-            if DeltaTable.isDeltaTable(self.spark, self.path(table.name)):
-                continue
+        """Create the tables that are missing, as their contracts say; of several jobs that start at once, one does."""
+        if not self._missing():
+            return
+        self._locks.take("tables", wait_seconds=CREATED_WITHIN_SECONDS)
+        for table in self._missing():
             builder = (
                 DeltaTable.createIfNotExists(self.spark)
                 .location(self.path(table.name))
@@ -72,6 +70,7 @@ class Lakehouse:
             if table.partitioned_by:
                 builder = builder.partitionedBy(*table.partitioned_by)
             builder.execute()
+        self._locks.release("tables")
 
     def snapshot(self, name: str) -> Snapshot:
         version = self._version(name)
@@ -152,6 +151,7 @@ class Lakehouse:
 
     def replace(self, name: str, rows: DataFrame) -> None:
         """Put `rows` in the place of a table that is no ledger, such as the metadata of buildings; history is kept."""
+        self.own(name)
         columns = [F.col(column).cast(kind) for column, kind in _types(name)]
         rows.select(*columns).write.format("delta").mode("overwrite").save(self.path(name))
 
@@ -187,25 +187,26 @@ class Lakehouse:
         Raises:
             TableHasAWriter: another process is it.
         """
-        if name in self._owned:
-            return
-        folder = self._lock_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            self._held.enter_context(FileLock(folder / f"{name}.lock", timeout=0))
-        except Timeout:
-            raise TableHasAWriter(
-                f"{name} has a writer already: another Wattcast process works on {self.settings.lake_uri}. Stop it first."
-            ) from None
-        self._owned.add(name)
+        self._locks.take(name)
 
     def close(self) -> None:
-        self._held.close()
-        self._owned.clear()
+        if "_locks" in vars(self):
+            self._locks.close()
 
-    def _lock_folder(self) -> Path:
-        uri = urlparse(self.settings.lake_uri)
-        return Path(uri.path, ".locks") if uri.scheme in ("", "file") else self.settings.state.resolve() / "locks"
+    @cached_property
+    def _locks(self) -> Locks:
+        scheme = urlparse(self.settings.lake_uri).scheme
+        commit_store = self.spark.conf.get(f"spark.delta.logStore.{scheme}.impl", "") if scheme else ""
+        return locks(self.settings, commit_store=commit_store or "", end=partial(end_process, halt=self._halt))
+
+    def _halt(self) -> None:
+        """End the JVM at once, so that no batch in hand is committed."""
+        logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it says that there is no answer
+        with suppress(Py4JError):
+            self.spark._jvm.java.lang.Runtime.getRuntime().halt(FAILED)  # type: ignore[union-attr]
+
+    def _missing(self) -> list[Contract]:
+        return [table for table in tables() if not DeltaTable.isDeltaTable(self.spark, self.path(table.name))]
 
     def _version(self, name: str) -> int:
         """The newest version. Delta's public way, a query of the history, takes a Spark job each time."""

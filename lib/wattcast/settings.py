@@ -81,6 +81,9 @@ class ForecastingSettings(_Section):
     )
     heartbeat_seconds: Positive = 60
     buildings_per_batch: Positive = 64
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu", description="of torch, in the executors; where they have no such device, forecasts step down"
+    )
 
 
 class ModelSettings(_Section):
@@ -108,6 +111,11 @@ class Settings(BaseSettings):
     state: Path = Path(".wattcast")
     lake: str = Field(default="", description="URI of the Delta tables; empty: <state>/lake")
     checkpoints: str = Field(default="", description="URI of the streaming checkpoints; empty: <state>/checkpoints")
+    locks: Literal["auto", "machine"] = Field(
+        default="auto",
+        description="what keeps a second writer away; auto: Leases in a pod on Kubernetes, else files, which hold on one machine "
+        "only; machine: files everywhere, for a lake that no other machine writes",
+    )
     kafka: KafkaSettings = KafkaSettings()
     batch: BatchSettings = BatchSettings()
     closing: ClosingSettings = ClosingSettings()

@@ -3,7 +3,7 @@ else the one that comes with the package."""
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +28,11 @@ class Champions:
     def __call__(self, building_id: str, site: str) -> Predictor | None:
         scopes = (Scope("building", building_id), Scope("site", site))
         return next((self.own[scope] for scope in scopes if scope in self.own), self.overall)
+
+    def on(self, device: str) -> "Champions":
+        """The same models, to forecast on this device of torch."""
+        own = {scope: replace(predictor, device=device) for scope, predictor in self.own.items()}
+        return Champions(self.overall and replace(self.overall, device=device), own)
 
 
 def use(folder: Path, *, models: Path) -> Predictor:

@@ -13,6 +13,7 @@ from wattcast_models.readings import Building
 from wattcast_models.rolling import DAY, Rolling
 
 CHALLENGER, CHAMPION = "challenger", "champion"
+TEST_SHARE = 0.2  # the last of each building's time
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def judge(
     champion: Predictor,
     buildings: Sequence[Building],
     *,
-    test_share: float = 0.2,
+    test_share: float = TEST_SHARE,
     limits: GateLimits = GateLimits(),
 ) -> Verdict:
     """Both forecast the last weeks of the buildings from each midnight; only hours with a value of both are compared.

@@ -27,15 +27,18 @@ from wattcast_models.networks import MEDIAN, QUANTILES
 REQUIRED = ("origin", *PLACE_INPUTS, *CONTEXT_INPUTS, *FUTURE_INPUTS)
 ROWS_AT_ONCE = 256  # bounds the memory of a call
 
-_built: dict[str, nn.Module] = {}  # the network of this process, by the sha256 of its weights: one at a time
+_built: dict[
+    tuple[str, str], nn.Module
+] = {}  # the network of this process, by sha256 of weights and device: one at a time
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model as its config and weights: no path, no open file, picklable."""
+    """A model as its config and weights: no path, no open file, picklable. `device` is of torch, where it is called."""
 
     config: dict[str, Any]
     weights: bytes
+    device: str = "cpu"
 
     @classmethod
     def read(cls, folder: Path | str) -> Self:
@@ -70,7 +73,7 @@ class Predictor:
 
         L is the length of the future arrays. Forecasts of a meter without a negative hour in its context are never
         negative. A forecast that is not finite is left so, for the caller to replace.
-        Raises ValueError for inputs of wrong shapes.
+        Raises ValueError for inputs of wrong shapes, and where there is no such device.
         """
         return self.forecast(inputs)[..., [self.quantiles.index(level) for level in QUANTILES]]
 
@@ -122,7 +125,7 @@ class Predictor:
         days = []
         for made in parts:
             with torch.inference_mode():
-                scaled = network(made).double()  # (n, 24, quantiles)
+                scaled = network(made.to(self.device)).double().cpu()  # (n, 24, quantiles)
             if calibration:
                 scaled = calibrated(scaled, calibration, self.quantiles, day=made.grid.days_ahead)
             days.append((scaled * made.scale[..., None] + made.loc[..., None]).numpy())
@@ -131,10 +134,17 @@ class Predictor:
 
 def network_of(predictor: Predictor) -> nn.Module:
     """The network of this predictor, built at the first call in a process; another version takes its place."""
-    key = predictor.config["sha256"]
+    key = (str(predictor.config["sha256"]), predictor.device)
     if key not in _built:
         torch.set_num_threads(1)  # Spark runs one task per core
-        network = artifact.build_network(predictor.config, predictor.weights)
+        network = artifact.build_network(predictor.config, predictor.weights).to(usable(predictor.device))
         _built.clear()
         _built[key] = network
     return _built[key]
+
+
+def usable(device: str) -> str:
+    """The device, if it is one of this machine; ValueError otherwise."""
+    if device != "cpu" and not torch.cuda.is_available():
+        raise ValueError(f"This machine has no device {device} that torch can use.")
+    return device

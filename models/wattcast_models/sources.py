@@ -1,5 +1,7 @@
 """Where rows are: Parquet and CSV files and Delta tables, read in batches, so that memory does not grow with them."""
 
+import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,18 +16,20 @@ from pyarrow import csv
 from wattcast_models.features import CONTEXT_INPUTS
 
 ROWS_AT_ONCE = 500_000
+S3 = ("s3:", "s3a:")  # as a Path has them, which holds `s3a://bucket/lake` as `s3a:/bucket/lake`
 
 
 def dataset(data: Path, version: int | None = None) -> ds.Dataset:
-    """A Parquet or CSV file, or a local folder that is a Delta table, at `version` or the newest.
+    """A Parquet or CSV file, or a Delta table, at `version` or the newest: a local folder, or a place in S3 (`s3a://...`), which
+    is signed in to with the variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL.
 
     FileNotFoundError for what is not there, ValueError or OSError for what cannot be read.
     """
-    if not data.exists():
+    if not (is_remote(data) or data.exists()):
         raise FileNotFoundError(f"{data} does not exist.")
     if is_table(data):
         with _told(data):
-            return DeltaTable(data, version=version).to_pyarrow_dataset()
+            return _table(data, version).to_pyarrow_dataset()
     if version is not None:
         raise ValueError(f"{data.name} is no Delta table, which alone has versions.")
     if ".csv" not in data.suffixes:
@@ -35,7 +39,12 @@ def dataset(data: Path, version: int | None = None) -> ds.Dataset:
 
 
 def is_table(data: Path) -> bool:
-    return (data / "_delta_log").is_dir()
+    return is_remote(data) or (data / "_delta_log").is_dir()
+
+
+def is_remote(data: Path) -> bool:
+    """Whether it is in S3."""
+    return data.parts[:1] != () and data.parts[0] in S3
 
 
 def newest_version(data: Path) -> int | None:
@@ -43,7 +52,15 @@ def newest_version(data: Path) -> int | None:
     if not is_table(data):
         return None
     with _told(data):
-        return int(DeltaTable(data).version())
+        return int(_table(data).version())
+
+
+def _table(data: Path, version: int | None = None) -> DeltaTable:
+    if not is_remote(data):
+        return DeltaTable(data, version=version)
+    is_plain = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    options = {"aws_allow_http": "true"} if is_plain else {}  # all else deltalake takes from the variables itself
+    return DeltaTable(f"s3://{'/'.join(data.parts[1:])}", version=version, storage_options=options)
 
 
 def batches(found: ds.Dataset, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
@@ -81,5 +98,8 @@ def _taken(held: list[pa.RecordBatch]) -> pd.DataFrame:
 def _told(data: Path) -> Iterator[None]:
     try:
         yield
-    except DeltaError as error:
-        raise ValueError(f"{data.name} cannot be read: {error}") from error
+    except (DeltaError, OSError) as error:
+        *_, reason = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split(
+            "↳"
+        )  # of an object store: the innermost, without colours
+        raise ValueError(f"{data.name} cannot be read: {reason.strip()}") from error

@@ -198,3 +198,11 @@ def test_component_puts_the_lake_into_an_object_store_as_the_declaration_would()
 def test_component_gives_training_a_gpu_as_the_declaration_would() -> None:
     made = applications(built(K8S / "components/gpu", built(K8S / "overlays/prod")))
     assert made["train"] == manifest(application("train"), Target(gpus=1))
+
+
+@pytest.mark.parametrize(("overlay", "name"), [("dev", "pipeline"), ("prod", "forecast")])
+def test_component_gives_executors_that_forecast_a_gpu_as_the_declaration_would(overlay: str, name: str) -> None:
+    made = applications(built(K8S / "components/gpu-forecasts", built(K8S / "overlays" / overlay)))
+    assert made[name] == manifest(application(name), Target(gpus=1))
+    others = {other for other, found in made.items() if found == manifest(application(other))}
+    assert others == made.keys() - {name}

@@ -1,15 +1,22 @@
 """The lake appends what a snapshot lacked, once, and has one writer."""
 
+import os
+import subprocess
+import sys
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from pyspark.errors import UnsupportedOperationException
 from pyspark.sql import DataFrame
 
 from wattcast.contracts import contract
 from wattcast.job import Run
-from wattcast.lakehouse import Lakehouse, TableHasAWriter
+from wattcast.lakehouse import Lakehouse
+from wattcast.locks import TableHasAWriter
 
 
 def hours(run: Run, *rows: tuple[str, int]) -> DataFrame:
@@ -91,3 +98,25 @@ def test_the_views_show_the_newest_revision_and_one_row_per_forecast_hour(once: 
     once.lake.register_views()
     rows = once.spark.sql("SELECT hour, revision, energy_usage_kwh FROM hourly_usage_latest ORDER BY hour").collect()
     assert [tuple(row) for row in rows] == [(datetime(2017, 6, 1, 10), 2, 9.0), (datetime(2017, 6, 1, 11), 1, 1.0)]
+
+
+LOSES_ITS_LEASE = """
+from wattcast.lakehouse import Lakehouse
+from wattcast.locks import end_process
+from wattcast.session import spark_session
+from wattcast.settings import settings
+
+spark = spark_session(settings(), name="loses")
+print(spark._jvm.java.lang.ProcessHandle.current().pid(), flush=True)
+end_process("It is lost.", halt=Lakehouse(spark, settings())._halt)
+"""
+
+
+def test_who_loses_its_locks_ends_at_once_and_its_jvm_with_it(tmp_path: Path) -> None:
+    environment = os.environ | {"WATTCAST_STATE": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", LOSES_ITS_LEASE], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (1, "It is lost.")
+    with suppress(psutil.NoSuchProcess):
+        assert psutil.Process(int(ended.stdout)).status() == psutil.STATUS_ZOMBIE

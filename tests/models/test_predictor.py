@@ -1,13 +1,16 @@
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tests.models.conftest import INPUTS, small_network
 
 from wattcast_models import artifact
+from wattcast_models.champions import Champions
 from wattcast_models.networks import KINDS, QUANTILES, members
 from wattcast_models.predictor import Predictor, network_of
 
@@ -146,3 +149,19 @@ def test_a_calibration_widens_the_hours_that_it_names_and_leaves_the_median(
     np.testing.assert_allclose(after[:, :24], before[:, :24])
     width = before[..., 2] - before[..., 1]
     np.testing.assert_allclose(after[:, 24:, 2], before[:, 24:, 1] + 2 * width[:, 24:])
+
+
+def test_a_device_that_is_not_there_is_a_sentence(
+    raw: Callable[..., Any], write_artifact: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    predictor = Champions(Predictor.read(write_artifact())).on("cuda")("any building", "")
+    assert predictor is not None
+    with pytest.raises(ValueError, match="This machine has no device cuda that torch can use"):
+        predictor(raw())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_forecasts_as_the_cpu_does(raw: Callable[..., Any], write_artifact: Callable[..., Path]) -> None:
+    on_cpu = Predictor.read(write_artifact())
+    np.testing.assert_allclose(replace(on_cpu, device="cuda")(raw(300)), on_cpu(raw(300)), rtol=1e-3, atol=1e-3)

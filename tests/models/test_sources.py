@@ -105,3 +105,11 @@ def test_a_folder_that_only_looks_like_a_table_is_said(tmp_path: Path) -> None:
     for read in (dataset, newest_version):
         with pytest.raises(ValueError, match="cannot be read"):
             read(tmp_path)
+
+
+def test_a_table_in_s3_that_cannot_be_reached_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "none")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(ValueError, match=r"^hourly_usage cannot be read: Connection refused[^\n]*$"):
+        newest_version(Path("s3a://bucket/lake") / "hourly_usage")

@@ -11,7 +11,10 @@ from typer import Typer
 from typer.testing import CliRunner
 
 import train
-from wattcast.settings import Settings
+from wattcast.settings import Settings, settings
+from wattcast_models.champions import current_champions
+from wattcast_models.gate import Verdict
+from wattcast_models.predictor import Predictor
 from wattcast_models.readings import Building
 from wattcast_models.registry import Registry
 from wattcast_models.synthetic import synthetic_buildings
@@ -79,3 +82,47 @@ def test_a_version_that_is_not_there_is_one_line_and_exit_2(lake: Path, name: st
     status, said = run("--data", lake / name, "--data-version", version, "--out", lake / "model")
     assert (status, len(said.strip().splitlines())) == (2, 1), said
     assert says in said
+
+
+def test_what_the_gate_refuses_is_registered_and_said_and_is_no_failure(
+    lake: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATTCAST_LAKE", str(lake))
+    settings.cache_clear()
+    status, said = run("--out", lake / "model", "--promote")
+    settings.cache_clear()
+    config = json.loads((lake / "model" / "model_config.json").read_text())
+    assert status == 0, said
+    assert f"Registered as version 2 ({config['name']} {config['version']})." in said
+    assert "- Only 2 buildings can be scored; 5 are the least to judge by." in said
+    assert "Not promoted: the gate refuses version 2" in said
+    assert registry.aliases() == {}
+    assert config["held_out_share"] == 0.2
+    assert config["data"]["table"] == "hourly_usage"
+
+
+def test_a_promoted_model_forecasts_in_a_process_that_runs_and_a_repeated_run_is_the_same_version(
+    lake: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forecasting() -> Predictor | None:
+        return current_champions("", models=lake / "models", registry=registry).overall
+
+    monkeypatch.setattr(train, "judge", lambda *_: Verdict(is_accepted=True, reasons=[]))
+    before = forecasting()
+    arguments = ("--data", lake / "hourly_usage", "--out", lake / "model", "--seed", 1, "--promote")
+    status, said = run(*arguments)
+    assert (status, "Promoted: version 2 " in said) == (0, True), said
+    after, config = forecasting(), json.loads((lake / "model" / "model_config.json").read_text())
+    assert before is not None
+    assert after is not None
+    assert before.version != after.version == config["version"]
+    status, said = run(*arguments)
+    assert (status, "Not promoted: What forecasts all buildings is version 2" in said) == (0, True), said
+    assert [version.number for version in registry.versions()] == [2, 1]
+
+
+def test_a_registry_that_is_away_is_a_failure(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Settings, "tracking_uri", "http://127.0.0.1:9")
+    status, said = run("--data", lake / "hourly_usage", "--out", lake / "model", "--register")
+    assert status == 2
+    assert said.splitlines()[-1].startswith("wattcast train: The model registry at http://127.0.0.1:9 does not answer")

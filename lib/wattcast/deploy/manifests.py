@@ -190,6 +190,9 @@ def container(app: Application, target: Target, role: str) -> Manifest:
     secrets = [{"secretRef": {"name": name}} for name in app.secrets]
     stop = ["python3", "-m", "wattcast.deploy.stop", main_file(app)]
     has_gpu = target.gpus and role == {"driver": DRIVER, "executor": EXECUTOR}.get(app.gpu_on)
+    forecasts_on_gpu = (
+        target.gpus and role == DRIVER and app.gpu_on == "executor"
+    )  # the driver says it to the executors
     return {
         "name": role,
         "envFrom": [
@@ -202,6 +205,7 @@ def container(app: Application, target: Target, role: str) -> Manifest:
             {"name": "WATTCAST_STATE", "value": STATE},
             {"name": "HOME", "value": SCRATCH},  # libraries keep caches there
             {"name": "OMP_NUM_THREADS", "value": "1"},
+            *([{"name": "WATTCAST_FORECASTING__DEVICE", "value": "cuda"}] if forecasts_on_gpu else []),
         ],
         **({"resources": {"limits": {"nvidia.com/gpu": str(target.gpus)}}} if has_gpu else {}),
         **({"lifecycle": {"preStop": {"exec": {"command": stop}}}} if role == DRIVER else {}),

@@ -102,6 +102,9 @@ def test_gpu_goes_to_the_pod_that_uses_it(name: str, role: str, other: str) -> N
     assert "resources" not in container(app, other, target)
     assert "resources" not in container(app, role)
     assert ("cuda" in spec(app, target).get("arguments", [])) == (name == "train")
+    on_gpu = {"name": "WATTCAST_FORECASTING__DEVICE", "value": "cuda"}  # which the driver tells its executors
+    assert (on_gpu in container(app, "driver", target)["env"]) == (name == "forecast")
+    assert on_gpu not in container(app, "driver")["env"]
 
 
 @each_application
