@@ -26,7 +26,7 @@ def spark_session(settings: Settings, *, name: str) -> SparkSession:
 
 
 def _local_conf(settings: Settings) -> dict[str, str]:
-    from wattcast.local.embedded.jars import jars
+    from wattcast.local.embedded.jars import jars, spark_has_jars
 
     conf = {
         key: value for file in ("spark-defaults.conf", "spark-local.conf") for key, value in spark_conf(file).items()
@@ -41,7 +41,7 @@ def _local_conf(settings: Settings) -> dict[str, str]:
         "-XX:+UseSerialGC",
     ]
     return conf | {
-        "spark.jars": ",".join(str(jar) for jar in jars("spark")),
+        **({} if spark_has_jars() else {"spark.jars": ",".join(str(jar) for jar in jars("spark"))}),
         "spark.driver.extraJavaOptions": " ".join(java_options),
         "spark.sql.warehouse.dir": str(settings.state.resolve() / "warehouse"),
         "spark.pyspark.python": sys.executable,

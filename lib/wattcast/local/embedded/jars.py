@@ -76,6 +76,11 @@ def jars(name: JarSet) -> list[Path]:
     return [folder / jar.file for jar in wanted]
 
 
+def spark_has_jars() -> bool:
+    """Whether the set `spark` is in Spark's own folder, as in the image for Kubernetes."""
+    return all((_pyspark() / "jars" / jar.file).is_file() for jar in locked_jars() if jar.set == "spark")
+
+
 def cache_folder() -> Path:
     """Where they are kept: $WATTCAST_CACHE/jars, else wattcast/jars in $XDG_CACHE_HOME, else in ~/.cache."""
     if own := os.environ.get("WATTCAST_CACHE"):
@@ -157,13 +162,19 @@ def retrieve(coordinates: Iterable[str], folder: Path, *, transitive: bool) -> N
 
 
 def _ivy_jar() -> Path:
-    spec = find_spec("pyspark")
-    found = sorted(Path(spec.origin).parent.glob("jars/ivy-*.jar")) if spec and spec.origin else []
+    found = sorted(_pyspark().glob("jars/ivy-*.jar"))
     if not found:
         raise JarsUnavailable(
             "pyspark ships no jars/ivy-*.jar here: reinstall it (`pip install --force-reinstall pyspark`)."
         )
     return found[-1]
+
+
+def _pyspark() -> Path:
+    spec = find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        raise JarsUnavailable("pyspark is not installed here: reinstall wattcast.")
+    return Path(spec.origin).parent
 
 
 def _check(path: Path, jar: Jar) -> None:
