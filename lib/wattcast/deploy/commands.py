@@ -74,7 +74,7 @@ def deploy(
         if keep or done.is_nothing:
             raise
         rollout.put_back(cluster, done, _to_stderr)
-        raise Refused(f"{error}; all is put back as it was.") from error
+        raise Refused(f"{error}; all but what may hold data is as it was before.") from error
     for each in running:
         print(f"{each.name} {'is stopped: `wattcast start` lets it run' if each.is_suspended else each.state}")
 

@@ -182,17 +182,18 @@ def references(value: Any) -> Iterator[tuple[str, str]]:
 def _missing(cluster: Cluster, documents: Sequence[Manifest], namespace: str) -> Iterator[str]:
     """What pods of a namespace refer to and what is neither there nor among the documents."""
     there = {(each["kind"], each["metadata"]["name"]) for each in documents}
-    if cluster.get("v1", "Namespace", namespace) is None and ("Namespace", namespace) not in there:
+    is_absent = cluster.get("v1", "Namespace", namespace) is None
+    if is_absent and ("Namespace", namespace) not in there:
         yield f"The namespace {namespace} does not exist: `kubectl create namespace {namespace}` makes it."
         return
     within = [each for each in documents if each["metadata"].get("namespace") == namespace]
     needed = sorted({*references([each.get("spec") for each in within])} - there)
+    first = f"`kubectl create namespace {namespace}`, then " if is_absent else ""
     for kind, name in needed:
         if not _is_there(cluster, kind, name, namespace):
-            how = (
-                f"`kubectl apply -n {namespace} -f` a copy of k8s/base/secrets.example.yaml with your values"
-                if kind == "Secret" else "it belongs to the overlay"
-            )  # fmt: skip
+            how = {
+                "Secret": f"{first}`kubectl apply -n {namespace} -f` a copy of k8s/base/secrets.example.yaml with your values"
+            }.get(kind, "add it to the overlay")
             yield f"The namespace {namespace} has no {kind} {name}, which the manifests refer to: {how}."
 
 
