@@ -117,7 +117,9 @@ def status(namespace: str, context: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"namespace": space, "applications": rows}, indent=2))
     else:
-        table = Table(*("application", "kind", "state", "attempts", "since", "driver", "what is wrong"), title=space)
+        table = Table(title=space)
+        for title in ("application", "kind", "state", "attempts", "since", "driver", "what is wrong"):
+            table.add_column(title, overflow="fold")
         for row in rows:
             table.add_row(*("" if value is None else str(value) for value in row.values()))
         Console().print(table)
@@ -276,7 +278,7 @@ def _row(each: "Standing") -> dict[str, Any]:
     since = status.get("lastSubmissionAttemptTime") or status.get("nextRun")
     return {
         "name": each.name,
-        "kind": each.application["kind"],
+        "kind": each.kind,
         "state": each.state or "new",
         "attempts": status.get("executionAttempts"),
         "since": since,

@@ -49,7 +49,7 @@ def live(cluster: Cluster, space: str, name: str) -> Manifest:
         if (found := cluster.get(API_VERSION, kind, name, space)) is not None:
             return found
     names = [each["metadata"]["name"] for kind in KINDS for each in cluster.objects(API_VERSION, kind, space)]
-    there = f"there are {', '.join(sorted(names))}" if names else "there is none"
+    there = f"it has {', '.join(sorted(names))}" if names else "it has none"
     raise Refused(f"The namespace {space} has no application {name}: {there}.")
 
 

@@ -23,7 +23,8 @@ def rendered(overlay: str, *, manifests: str = "", image: str = "") -> list[Mani
     try:
         documents = [each for each in yaml.safe_load_all(text) if each]
     except yaml.YAMLError as error:
-        raise Refused(f"{manifests or overlay} is not YAML: {' '.join(str(error).split())}.") from error
+        line = f" in line {mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""
+        raise Refused(f"{manifests or overlay} is not YAML: {getattr(error, 'problem', error)}{line}.") from error
     for each in documents:
         if not isinstance(each, dict) or not isinstance(each.get("metadata"), dict) or not each["metadata"].get("name"):
             raise Refused(f"{manifests or overlay} has a document without kind or name.")

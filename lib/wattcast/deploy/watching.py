@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from wattcast.deploy.checks import is_streaming
 from wattcast.deploy.cluster import Cluster, Failed, Refused
 from wattcast.deploy.diagnosis import Fault, diagnosed, state
 from wattcast.deploy.manifests import API_VERSION, Manifest
@@ -35,6 +36,13 @@ class Standing:
     @property
     def state(self) -> str:
         return state(self.application)
+
+    @property
+    def kind(self) -> str:
+        """How it lives."""
+        if "schedule" in self.application["spec"]:
+            return "scheduled"
+        return "streaming" if is_streaming(self.application) else "batch"
 
     @property
     def submission(self) -> str:
