@@ -113,15 +113,16 @@ def status(namespace: str, context: str, as_json: bool) -> None:
 
     cluster = Cluster(context)
     space = lifecycle.namespace(cluster, namespace)
-    rows = [_row(each) for each in all_standing(cluster, space)]
+    found = all_standing(cluster, space)
+    rows = [_row(each) for each in found]
     if as_json:
         print(json.dumps({"namespace": space, "applications": rows}, indent=2))
     else:
-        table = Table(title=space)
-        for title in ("application", "kind", "state", "attempts", "since", "driver", "what is wrong"):
-            table.add_column(title, overflow="fold")
-        for row in rows:
-            table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table = Table("application", "kind", "state", "attempts", "since", "driver", title=space)
+        table.add_column("what is wrong", overflow="fold")
+        for each, row in zip(found, rows, strict=True):
+            cells = (row["name"], row["kind"], row["state"], row["attempts"], each.age, each.driver_phase, row["wrong"])
+            table.add_row(*("" if value is None else str(value) for value in cells))
         Console().print(table)
     sys.exit(FAILED if any(row["wrong"] for row in rows) else 0)
 
@@ -274,14 +275,12 @@ def _run(cluster: Any, document: dict[str, Any], no_wait: bool, timeout: int) ->
 
 def _row(each: "Standing") -> dict[str, Any]:
     """An application as a line of the status."""
-    status = each.application.get("status", {})
-    since = status.get("lastSubmissionAttemptTime") or status.get("nextRun")
     return {
         "name": each.name,
         "kind": each.kind,
         "state": each.state or "new",
-        "attempts": status.get("executionAttempts"),
-        "since": since,
+        "attempts": each.attempts,
+        "since": each.since.isoformat() if each.since else None,
         "driver": each.driver or None,
         "wrong": each.fault.words if each.fault else None,
     }

@@ -12,11 +12,12 @@ from rich.table import Table
 
 from wattcast.deploy.checks import is_streaming
 from wattcast.deploy.cluster import Cluster, Failed, Refused
-from wattcast.deploy.diagnosis import Fault, diagnosed, state
+from wattcast.deploy.diagnosis import Fault, diagnosed, moment, state
 from wattcast.deploy.manifests import API_VERSION, Manifest
 
 EVERY_SECONDS = 1.0
 APP_LABEL = "sparkoperator.k8s.io/app-name"
+UNITS = {"d": 24 * 3600, "h": 3600, "min": 60, "s": 1}
 KINDS = ("SparkApplication", "ScheduledSparkApplication")
 
 
@@ -52,6 +53,31 @@ class Standing:
     @property
     def is_suspended(self) -> bool:
         return bool(self.application["spec"].get("suspend"))
+
+    @property
+    def attempts(self) -> int | None:
+        attempts: int | None = self.application.get("status", {}).get("executionAttempts")
+        return attempts
+
+    @property
+    def since(self) -> datetime | None:
+        """When it was submitted last, by hand or by its schedule."""
+        status = self.application.get("status", {})
+        text = status.get("lastSubmissionAttemptTime") or status.get("lastRun")
+        return moment(text) if text else None
+
+    @property
+    def age(self) -> str:
+        """The time since then, in its largest unit."""
+        if self.since is None:
+            return ""
+        seconds = (datetime.now(UTC) - self.since).total_seconds()
+        unit, count = next((unit, seconds // size) for unit, size in UNITS.items() if seconds >= size or size == 1)
+        return f"{count:.0f} {unit}"
+
+    @property
+    def driver_phase(self) -> str:
+        return next((pod["status"].get("phase", "") for pod in self.pods if pod["metadata"]["name"] == self.driver), "")
 
     @property
     def driver(self) -> str:
