@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
+from wattcast.deploy import commands
 from wattcast.errors import REFUSED, told
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 buildings_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Metadata of buildings.")
 app.add_typer(buildings_app, name="buildings")
+commands.register(app)
 
 JOBS = ("ingest", "aggregate", "forecast", "publish", "pipeline", "backfill")
 MODEL_JOBS = {
@@ -121,9 +123,19 @@ def down() -> None:
 
 
 @app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    target: Annotated[str, typer.Option(help="local: this machine; k8s: a cluster.")] = "local",
+    namespace: commands.Namespace = "",
+    context: commands.Context = "",
+) -> None:
     """What runs, and what is stored."""
     import json
+
+    if target == "k8s":
+        commands.status(namespace, context, as_json)
+    if target != "local":
+        _fail(f"There is no target {target}: it is local or k8s.")
 
     from wattcast.local.embedded.stack import status
 

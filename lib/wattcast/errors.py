@@ -19,6 +19,8 @@ STATUS = {
     ("wattcast.locks", "UnsafeLake"): REFUSED,
     ("wattcast.metadata", "MetadataError"): REFUSED,
     ("wattcast.settings", "SettingsMissing"): REFUSED,
+    ("wattcast.deploy.cluster", "Refused"): REFUSED,
+    ("wattcast.deploy.cluster", "Failed"): FAILED,
     ("pydantic_settings.exceptions", "SettingsError"): REFUSED,
     ("pydantic_core", "ValidationError"): REFUSED,
     ("yaml", "YAMLError"): REFUSED,

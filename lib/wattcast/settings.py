@@ -16,7 +16,7 @@ class SettingsMissing(FileNotFoundError):
 
 
 def project_folder(name: str) -> Path:
-    """Folder `name` (conf, data-contracts, jobs) of the installed package or, in an editable install, of the checkout."""
+    """Folder `name` (conf, data-contracts, jobs, k8s) of the installed package or, in an editable install, of the checkout."""
     package = Path(__file__).resolve().parent
     for candidate in (package / name, package.parents[1] / name):
         if candidate.is_dir():

@@ -25,7 +25,7 @@ WEBHOOK_ONLY = {
 def problems(documents: Sequence[Manifest], known: Schemas) -> list[str]:
     """What is wrong with documents that are deployed together: with each, or else with all as a whole."""
     said = [f"{_title(each)}: {what}." for each in documents for what in _wrong(each, known)]
-    return said or [f"{what}." for what in _rivals(documents)]
+    return said or [f"{what}." for what in rivals(documents)]
 
 
 def _wrong(document: Manifest, known: Schemas) -> Iterator[str]:
@@ -40,7 +40,7 @@ def _wrong(document: Manifest, known: Schemas) -> Iterator[str]:
 
 
 def _of_application(document: Manifest) -> Iterator[str]:
-    name, spec = document["metadata"]["name"], _spec(document)
+    name, spec = document["metadata"]["name"], spec_of(document)
     if not NAME.fullmatch(name):
         yield f"{name} is no name for a service: small letters, digits and hyphens, 63 at most, a letter first"
     restart = spec.get("restartPolicy", {})
@@ -109,17 +109,35 @@ def _inlined(values: dict[str, Any], field: str) -> Iterator[str]:
     )  # fmt: skip
 
 
-def _rivals(documents: Sequence[Manifest]) -> Iterator[str]:
+def rivals(documents: Sequence[Manifest]) -> Iterator[str]:
     """Applications that would take each other's place or do the same work, of which each table can have but one."""
     applications = [each for each in documents if each["apiVersion"] == API_VERSION]
     counts = Counter(each["metadata"]["name"] for each in applications)
     yield from (f"{count} applications have the name {name}" for name, count in counts.items() if count > 1)
-    jobs = {Path(_spec(each)["mainApplicationFile"]).stem for each in applications}
-    if "pipeline" in jobs and (both := sorted(PIPELINE & jobs)):
+    running: dict[str, list[str]] = {}
+    for each in applications:
+        if is_streaming(each):
+            running.setdefault(job(each), []).append(each["metadata"]["name"])
+    yield from (
+        f"{' and '.join(sorted(names))} run one and the same job, {name}: deploy one of them"
+        for name, names in running.items() if len(set(names)) > 1
+    )  # fmt: skip
+    if "pipeline" in running and (both := sorted(PIPELINE & running.keys())):
         yield f"pipeline does what {' and '.join(both)} would do, too: deploy one or the other"
 
 
-def _spec(document: Manifest) -> Manifest:
+def job(application: Manifest) -> str:
+    """The job that it runs, by the name of its file."""
+    return Path(spec_of(application)["mainApplicationFile"]).stem
+
+
+def is_streaming(application: Manifest) -> bool:
+    """Whether it is meant to run for ever."""
+    return bool(spec_of(application).get("restartPolicy", {}).get("type") == "Always")
+
+
+def spec_of(document: Manifest) -> Manifest:
+    """What is run, once or by a schedule."""
     spec: Manifest = document["spec"]
     return spec["template"] if "schedule" in spec else spec
 

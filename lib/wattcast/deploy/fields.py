@@ -20,10 +20,29 @@ def schemas(folder: Path) -> Schemas:
     for file in sorted(folder.glob("*.json")):
         crd = json.loads(file.read_text(encoding="utf-8"))["spec"]
         for each in crd["versions"]:
-            schema = _closed(each["schema"]["openAPIV3Schema"])
-            schema["properties"]["metadata"] = {"type": "object", "required": ["name"]}
-            found[f"{crd['group']}/{each['name']}", crd["names"]["kind"]] = Draft202012Validator(schema)
+            found[f"{crd['group']}/{each['name']}", crd["names"]["kind"]] = _validator(
+                each["schema"]["openAPIV3Schema"]
+            )
     return found
+
+
+def schemas_of(open_api: dict[str, Any]) -> Schemas:
+    """The same from the OpenAPI description of a group of custom kinds, as an API server gives it."""
+    found = {}
+    for schema in open_api["components"]["schemas"].values():
+        match schema:
+            case {
+                "x-kubernetes-group-version-kind": [{"group": group, "version": version, "kind": kind}],
+                "properties": {"spec": _},
+            }:
+                found[f"{group}/{version}", kind] = _validator(schema)
+    return found
+
+
+def _validator(schema: dict[str, Any]) -> Draft202012Validator:
+    closed = _closed(schema)
+    closed["properties"]["metadata"] = {"type": "object", "required": ["name"]}
+    return Draft202012Validator(closed)
 
 
 def misfits(document: dict[str, Any], known: Schemas) -> Iterator[str]:

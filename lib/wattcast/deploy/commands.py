@@ -1,0 +1,304 @@
+"""The commands of `wattcast` that talk to a Kubernetes cluster. Each imports what it needs, so that help comes at once."""
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wattcast.errors import FAILED
+
+if TYPE_CHECKING:
+    from wattcast.deploy.watching import Standing
+
+DEPLOY_SECONDS, STOP_SECONDS, RUN_SECONDS = 600, 900, 24 * 3600
+
+Context = Annotated[
+    str, typer.Option(help="Context of the kubeconfig; default: its current one, or the pod's own cluster.")
+]
+Namespace = Annotated[
+    str, typer.Option(help="Default: that of the context, or the only one with applications.", show_default=False)
+]
+Overlay = Annotated[str, typer.Argument(help="dev, prod, or a folder with a kustomization of your own.")]
+Manifests = Annotated[
+    str,
+    typer.Option(metavar="FILE", help="YAML that is rendered already, - for the standard input; no overlay is read."),
+]
+Image = Annotated[str, typer.Option(help="The image of every application; default: that of the overlay.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait.")]
+
+
+def deploy(
+    overlay: Overlay = "dev",
+    manifests: Manifests = "",
+    image: Image = "",
+    context: Context = "",
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Only show what would change; exit 1 if anything would.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Take over fields that someone else has set.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Do not put things back where an application does not run.")
+    ] = False,
+    no_wait: NoWait = False,
+    timeout: Annotated[
+        int, typer.Option(min=1, help="Seconds in which the applications must come to run.")
+    ] = DEPLOY_SECONDS,
+) -> None:
+    """Deploy on Kubernetes: check, try out, apply, and wait until every application runs.
+
+    Where one does not come to run, all is put back as it was.
+    """
+    from wattcast.deploy import rollout
+    from wattcast.deploy.cluster import Cluster, Failed, Refused
+    from wattcast.deploy.rendering import rendered
+
+    cluster = Cluster(context)
+    documents = rollout.checked(cluster, rendered(overlay, manifests=manifests, image=image))
+    if diff:
+        found = rollout.differences(cluster, documents, force=force)
+        print(found, end="\n" if found else "")
+        sys.exit(FAILED if found else 0)
+    rollout.try_out(cluster, documents, force=force)
+    replaced = rollout.submissions(cluster, documents)
+    done = rollout.apply(cluster, documents, force=force, say=print)
+    if done.is_nothing:
+        print("nothing to change")
+    if no_wait:
+        return
+    changed = {each["metadata"]["name"] for each in done.before if "sparkoperator" in each["apiVersion"]}
+    replaced = {name: submission for name, submission in replaced.items() if name in changed}
+    try:
+        running = rollout.wait_for_run(cluster, documents, seconds=timeout, replaced=replaced)
+    except Failed as error:
+        if keep or done.is_nothing:
+            raise
+        rollout.put_back(cluster, done, _to_stderr)
+        raise Refused(f"{error}; all but what may hold data is as it was before.") from error
+    for each in running:
+        print(f"{each.name} {'is stopped: `wattcast start` lets it run' if each.is_suspended else each.state}")
+
+
+def undeploy(
+    overlay: Overlay = "dev",
+    manifests: Manifests = "",
+    context: Context = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds in which the batches in hand must end.")] = STOP_SECONDS,
+) -> None:
+    """Take a deployment away, but for its data: claims, Secrets and the namespace stay."""
+    from wattcast.deploy import lifecycle
+    from wattcast.deploy.cluster import Cluster
+    from wattcast.deploy.rendering import rendered
+
+    cluster = Cluster(context)
+    documents = rendered(overlay, manifests=manifests)
+    spaces = ", ".join(sorted({each["metadata"].get("namespace", "") for each in documents} - {""}))
+    if not yes and not typer.confirm(f"Take away the applications of {spaces} and all around them but their data?"):
+        raise typer.Exit(FAILED)
+    left = lifecycle.undeploy(cluster, documents, seconds=timeout, say=print)
+    print(f"Left, as it may hold data or be used by others: {', '.join(left)}.")
+
+
+def status(namespace: str, context: str, as_json: bool) -> None:
+    """The applications of a namespace; exit 1 if anything is wrong with one."""
+    import json
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from wattcast.deploy import lifecycle
+    from wattcast.deploy.cluster import Cluster
+    from wattcast.deploy.watching import all_standing
+
+    cluster = Cluster(context)
+    space = lifecycle.namespace(cluster, namespace)
+    found = all_standing(cluster, space)
+    rows = [_row(each) for each in found]
+    if as_json:
+        print(json.dumps({"namespace": space, "applications": rows}, indent=2))
+    else:
+        table = Table("application", "kind", "state", "attempts", "since", "driver", title=space)
+        table.add_column("what is wrong", overflow="fold")
+        for each, row in zip(found, rows, strict=True):
+            cells = (row["name"], row["kind"], row["state"], row["attempts"], each.age, each.driver_phase, row["wrong"])
+            table.add_row(*("" if value is None else str(value) for value in cells))
+        Console().print(table)
+    sys.exit(FAILED if any(row["wrong"] for row in rows) else 0)
+
+
+def logs(
+    application: Annotated[str, typer.Argument(metavar="APP", help="Name of the application.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is written from now on.")] = False,
+    executor: Annotated[int | None, typer.Option(help="Of that executor; default: of the driver.")] = None,
+    previous: Annotated[bool, typer.Option("--previous", help="Of the container before this one.")] = False,
+    namespace: Namespace = "",
+    context: Context = "",
+) -> None:
+    """Show what an application on Kubernetes writes."""
+    from wattcast.deploy import lifecycle
+    from wattcast.deploy.cluster import Cluster, Refused
+    from wattcast.deploy.watching import standing
+
+    cluster = Cluster(context)
+    space = lifecycle.namespace(cluster, namespace)
+    found = standing(cluster, lifecycle.live(cluster, space, application))
+    pod = found.driver if executor is None else found.executors.get(str(executor), "")
+    if not pod:
+        who = "driver" if executor is None else f"executor {executor}"
+        there = (
+            f"; it has the executors {', '.join(found.executors)}" if found.executors and executor is not None else ""
+        )
+        raise Refused(f"{application} has no {who} now: it is {found.state or 'new'}{there}.")
+    for line in cluster.lines(pod, space, follow=follow, previous=previous):
+        print(line, flush=follow)
+
+
+def stop(
+    applications: Annotated[list[str] | None, typer.Argument(metavar="APP...", help="Names of applications.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All of the namespace.")] = False,
+    namespace: Namespace = "",
+    context: Context = "",
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds in which the batch in hand must end.")] = STOP_SECONDS,
+) -> None:
+    """Stop applications on Kubernetes between two batches; a deployment leaves them stopped until `wattcast start`."""
+    from wattcast.deploy import lifecycle
+    from wattcast.deploy.cluster import Cluster, Refused
+    from wattcast.deploy.watching import all_standing
+
+    if bool(applications) == every:
+        raise Refused("Name the applications to stop, or say --all.")
+    cluster = Cluster(context)
+    space = lifecycle.namespace(cluster, namespace)
+    found = (
+        [each.application for each in all_standing(cluster, space)]
+        if every else [lifecycle.live(cluster, space, name) for name in applications or []]
+    )  # fmt: skip
+    lifecycle.stop(cluster, found, seconds=timeout, say=print)
+
+
+def start(
+    applications: Annotated[list[str], typer.Argument(metavar="APP...", help="Names of applications.")],
+    namespace: Namespace = "",
+    context: Context = "",
+    no_wait: NoWait = False,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds in which they must come to run.")] = DEPLOY_SECONDS,
+) -> None:
+    """Let stopped or ended applications on Kubernetes run again."""
+    from wattcast.deploy import lifecycle, rollout
+    from wattcast.deploy.cluster import Cluster
+
+    cluster = Cluster(context)
+    space = lifecycle.namespace(cluster, namespace)
+    found = [lifecycle.live(cluster, space, name) for name in applications]
+    replaced = rollout.submissions(cluster, [each for each in found if lifecycle.is_at_rest(each)])
+    for each in found:
+        lifecycle.start(cluster, each, say=print)
+    if not no_wait:
+        for running in rollout.wait_for_run(cluster, found, seconds=timeout, replaced=replaced):
+            print(f"{running.name} {running.state}")
+
+
+def submit_backfill(
+    first: Annotated[str, typer.Option("--from", help="First origin (ISO 8601, on the hour).")],
+    end: Annotated[str, typer.Option("--to", help="End of the origins, itself not included.")],
+    buildings: Annotated[str, typer.Option(help="Ids with commas between; default: all.")] = "",
+    hindsight: Annotated[
+        bool, typer.Option("--hindsight", help="Use what is known today, not what was known then.")
+    ] = False,
+    namespace: Namespace = "",
+    context: Context = "",
+    no_wait: NoWait = False,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds in which it must end.")] = RUN_SECONDS,
+) -> None:
+    """Run a backfill on Kubernetes, beside what is deployed, and follow it to its end."""
+    from wattcast.deploy import lifecycle
+    from wattcast.deploy.cluster import Cluster, Refused
+
+    begins, ends = _on_the_hour(first), _on_the_hour(end)
+    if begins >= ends:
+        raise Refused("--from must lie before --to.")
+    cluster = Cluster(context)
+    space = lifecycle.namespace(cluster, namespace)
+    arguments = ["--from", begins.isoformat(), "--to", ends.isoformat()]
+    arguments += ["--buildings", buildings] if buildings else []
+    arguments += ["--hindsight"] if hindsight else []
+    name = lifecycle.name_of("backfill", lifecycle.day(begins), lifecycle.day(ends))
+    _run(cluster, lifecycle.backfill(cluster, space, arguments, name), no_wait, timeout)
+
+
+def submit_train(
+    namespace: Namespace = "",
+    context: Context = "",
+    no_wait: NoWait = False,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds in which it must end.")] = RUN_SECONDS,
+) -> None:
+    """Run the training of the schedule now, and follow it to its end."""
+    from wattcast.deploy import lifecycle
+    from wattcast.deploy.cluster import Cluster
+
+    cluster = Cluster(context)
+    space = lifecycle.namespace(cluster, namespace)
+    name = lifecycle.name_of("train", lifecycle.day(datetime.now(UTC)))
+    _run(cluster, lifecycle.training(cluster, space, name), no_wait, timeout)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    for command in (deploy, undeploy, logs, stop, start):
+        app.command()(command)
+    submit = typer.Typer(
+        no_args_is_help=True, rich_markup_mode=None, help="Run a backfill or a training once on Kubernetes."
+    )
+    submit.command("backfill")(submit_backfill)
+    submit.command("train")(submit_train)
+    app.add_typer(submit, name="submit")
+    backfill = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Backfills on Kubernetes.")
+    backfill.command("submit")(submit_backfill)
+    backfill.callback()(lambda: None)  # with one command alone its name would be left out
+    app.add_typer(backfill, name="backfill")
+
+
+def _run(cluster: Any, document: dict[str, Any], no_wait: bool, timeout: int) -> None:
+    from wattcast.deploy import lifecycle
+
+    cluster.create(document)
+    name = document["metadata"]["name"]
+    print(f"{name} submitted")
+    if no_wait:
+        return
+    ended = lifecycle.run_once(cluster, document, seconds=timeout)
+    last = ended.last_lines.get(ended.driver, "")
+    print(f"{name} {ended.state}" + (f": {ended.fault.words}" if ended.fault else f": {last}" if last else ""))
+    sys.exit(0 if ended.state == "COMPLETED" else FAILED)
+
+
+def _row(each: "Standing") -> dict[str, Any]:
+    """An application as a line of the status."""
+    return {
+        "name": each.name,
+        "kind": each.kind,
+        "state": each.state or "new",
+        "attempts": each.attempts,
+        "since": each.since.isoformat() if each.since else None,
+        "driver": each.driver or None,
+        "wrong": each.fault.words if each.fault else None,
+    }
+
+
+def _on_the_hour(text: str) -> datetime:
+    """A time of the command line; UTC where it names no zone."""
+    from wattcast.deploy.cluster import Refused
+
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Refused(f"{text} is no time of ISO 8601, such as 2026-01-01 or 2026-01-01T06:00.") from error
+    value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if value != value.replace(minute=0, second=0, microsecond=0):
+        raise Refused(f"{text} is not on the hour.")
+    return value
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,0 +1,227 @@
+"""What is done to applications that are deployed: stop, start, run one once, take all away."""
+
+import secrets
+import string
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
+from datetime import datetime
+
+from wattcast.deploy.applications import application
+from wattcast.deploy.checks import is_streaming, job
+from wattcast.deploy.cluster import Cluster, Failed, Forbidden, Refused
+from wattcast.deploy.manifests import API_VERSION, Manifest, Target, labels, manifest
+from wattcast.deploy.rollout import KEPT, Say
+from wattcast.deploy.watching import APP_LABEL, KINDS, Standing, standing, wait
+
+PART_OF = "app.kubernetes.io/part-of=wattcast"
+ENDED = ("COMPLETED", "FAILED")
+KEPT_FOR_SECONDS = 7 * 24 * 3600  # what was run once stays so long, to be looked at
+SUFFIX = string.ascii_lowercase + string.digits
+OF_PLACE = ("volumes", "nodeSelector", "tolerations", "affinity", "imagePullSecrets")  # of a pod: where it runs
+
+
+def namespace(cluster: Cluster, given: str) -> str:
+    """The namespace that is meant: the given one, or else that of the context, or the only one in which Wattcast is.
+
+    Raises:
+        Refused: it does not exist, or there are several.
+    """
+    if given:
+        if _is_absent(cluster, given):
+            raise Refused(f"The namespace {given} does not exist.")
+        return given
+    if cluster.own_namespace:
+        return cluster.own_namespace
+    found: list[str] = sorted(
+        {each["metadata"]["namespace"] for kind in KINDS for each in cluster.objects(API_VERSION, kind)}
+    )
+    if len(found) != 1:
+        raise Refused(
+            f"Wattcast is in several namespaces: choose one of {', '.join(found)} by --namespace."
+            if found else "There is no application in this cluster: `wattcast deploy` brings some."
+        )  # fmt: skip
+    return found[0]
+
+
+def live(cluster: Cluster, space: str, name: str) -> Manifest:
+    """The application of that name."""
+    for kind in KINDS:
+        if (found := cluster.get(API_VERSION, kind, name, space)) is not None:
+            return found
+    names = [each["metadata"]["name"] for kind in KINDS for each in cluster.objects(API_VERSION, kind, space)]
+    there = f"it has {', '.join(sorted(names))}" if names else "it has none"
+    raise Refused(f"The namespace {space} has no application {name}: {there}.")
+
+
+def stop(cluster: Cluster, applications: Sequence[Manifest], *, seconds: float, say: Say) -> None:
+    """Stop applications between two batches and wait until their pods are gone. A schedule starts nothing from then on.
+
+    The operator deletes the driver of what is suspended with the time that its pod asks for; its hook ends the job.
+    """
+    running = []
+    for each in applications:
+        name, state = each["metadata"]["name"], each.get("status", {}).get("applicationState", {}).get("state", "")
+        if state in ENDED:
+            say(f"{name} does not run: it is {state}")
+            continue
+        cluster.merge(each, {"spec": {"suspend": True}})
+        if "schedule" in each["spec"]:
+            say(f"{name} is not started by its schedule any more")
+        else:
+            running.append(each)
+    _wait(
+        cluster, running, seconds=seconds, doing="Waiting for the end of the batches in hand",
+        until=lambda each: not each.driver and each.state in ("SUSPENDED", *ENDED),
+    )  # fmt: skip
+    for each in running:
+        say(f"{each['metadata']['name']} is stopped")
+
+
+def is_at_rest(application: Manifest) -> bool:
+    """Whether it has ended by itself or was stopped."""
+    return (
+        application["spec"].get("suspend")
+        or application.get("status", {}).get("applicationState", {}).get("state") in ENDED
+    )
+
+
+def start(cluster: Cluster, application: Manifest, *, say: Say) -> None:
+    """Let an application run again, one that has ended too."""
+    state = application.get("status", {}).get("applicationState", {}).get("state", "")
+    if state in ENDED:
+        # As the operator does where a spec has changed: what was left is cleared away, and it is run anew.
+        cluster.merge(application, {"status": {"applicationState": {"state": "INVALIDATING"}}}, "status")
+    elif not application["spec"].get("suspend"):
+        say(f"{application['metadata']['name']} is not stopped")
+        return
+    cluster.merge(application, {"spec": {"suspend": False}})
+
+
+def backfill(cluster: Cluster, space: str, arguments: Sequence[str], name: str) -> Manifest:
+    """A backfill as it would run beside the applications that are deployed: their image, volumes and environment."""
+    deployed = _deployed(cluster, space)
+    made = _once(application("backfill").name, space, name, manifest(application("backfill"), Target())["spec"])
+    spec = made["spec"] | {"arguments": list(arguments)}
+    like = {
+        key: deployed["spec"][key]
+        for key in ("image", "imagePullPolicy", "imagePullSecrets")
+        if key in deployed["spec"]
+    }
+    for role in ("driver", "executor"):
+        _adopt(spec[role]["template"], deployed["spec"][role]["template"])
+    return {**made, "spec": spec | like}
+
+
+def training(cluster: Cluster, space: str, name: str) -> Manifest:
+    """The training of the schedule, to be run now."""
+    scheduled = live(cluster, space, "train")
+    return _once("train", space, name, deepcopy(scheduled["spec"]["template"]))
+
+
+def run_once(cluster: Cluster, document: Manifest, *, seconds: float) -> Standing:
+    """Wait until an application has ended, and return how."""
+    (ended,) = _wait(
+        cluster, [document], until=lambda each: each.state in ENDED, seconds=seconds,
+        doing=f"Waiting for the end of {document['metadata']['name']}",
+    )  # fmt: skip
+    return ended
+
+
+def name_of(*parts: str) -> str:
+    """A name that nothing else has."""
+    return "-".join([*parts, "".join(secrets.choice(SUFFIX) for _ in range(4))])
+
+
+def day(moment: datetime) -> str:
+    return f"{moment:%Y%m%d}" + (f"t{moment:%H}" if moment.hour else "")
+
+
+def undeploy(cluster: Cluster, documents: Sequence[Manifest], *, seconds: float, say: Say) -> list[str]:
+    """Take away what was deployed, and what was run beside it, but for data; returns what is left.
+
+    Applications go first and end between two batches: until then they need their rights and their network.
+    """
+    spaces = sorted({each["metadata"].get("namespace", "") for each in documents} - {""})
+    running = [
+        each
+        for space in spaces
+        for kind in reversed(KINDS)
+        for each in cluster.objects(API_VERSION, kind, space, PART_OF)
+    ]
+    for each in running:
+        if cluster.delete(each):
+            say(f"{each['kind']} {each['metadata']['name']} deleted")
+    _wait_for_pods(cluster, running, seconds=seconds)
+    left = []
+    for each in reversed(documents):
+        title = f"{each['kind']} {each['metadata']['name']}"
+        if each["kind"] in KEPT or (each["kind"] == "PriorityClass" and _is_elsewhere(cluster, spaces)):
+            left.append(title)
+        elif each["apiVersion"] != API_VERSION and cluster.delete(each):
+            say(f"{title} deleted")
+    for space in spaces:
+        claims = cluster.objects("v1", "PersistentVolumeClaim", space)
+        left += [f"PersistentVolumeClaim {each['metadata']['name']}" for each in claims]
+    return sorted(set(left))
+
+
+def _wait(
+    cluster: Cluster, applications: Iterable[Manifest], *, until: Callable[[Standing], bool], seconds: float, doing: str
+) -> list[Standing]:
+    def look() -> list[Standing]:
+        found = [(each, cluster.live(each)) for each in applications]
+        if gone := [each["metadata"]["name"] for each, now in found if now is None]:
+            raise Failed(f"{gone[0]} was deleted meanwhile.")
+        return [standing(cluster, now) for _, now in found if now is not None]
+
+    return wait(look, until=until, seconds=seconds, doing=doing)
+
+
+def _wait_for_pods(cluster: Cluster, applications: Sequence[Manifest], *, seconds: float) -> None:
+    """Wait until no pod of the applications, which are deleted, is left."""
+
+    def look() -> list[Standing]:
+        return [
+            Standing(each, pods, None) for each in applications
+            if (pods := cluster.objects("v1", "Pod", each["metadata"]["namespace"], f"{APP_LABEL}={each['metadata']['name']}"))
+        ]  # fmt: skip
+
+    wait(look, until=lambda _: False, seconds=seconds, doing="Waiting for the end of the batches in hand")
+
+
+def _once(app: str, space: str, name: str, spec: Manifest) -> Manifest:
+    metadata = {"name": name, "namespace": space, "labels": labels(application(app))}
+    spec = {**spec, "timeToLiveSeconds": KEPT_FOR_SECONDS}
+    return {"apiVersion": API_VERSION, "kind": "SparkApplication", "metadata": metadata, "spec": spec}
+
+
+def _deployed(cluster: Cluster, space: str) -> Manifest:
+    """An application that is deployed, best one that forecasts."""
+    found = [each for each in cluster.objects(API_VERSION, "SparkApplication", space, PART_OF) if is_streaming(each)]
+    if not found:
+        raise Refused(f"The namespace {space} has no application to take the image and the volumes from: deploy first.")
+    return max(found, key=lambda each: job(each) in ("forecast", "pipeline"))
+
+
+def _adopt(template: Manifest, deployed: Manifest) -> None:
+    """Let a pod run where another does: its volumes and nodes, and the environment of its container."""
+    mine, theirs = template["spec"], deployed["spec"]
+    mine |= {key: theirs[key] for key in OF_PLACE if key in theirs}
+    mine["containers"][0] |= {key: theirs["containers"][0][key] for key in ("env", "volumeMounts")}
+
+
+def _is_absent(cluster: Cluster, space: str) -> bool:
+    """Whether there is no such namespace; where one may not look there may be."""
+    try:
+        return cluster.get("v1", "Namespace", space) is None
+    except Forbidden:
+        return False
+
+
+def _is_elsewhere(cluster: Cluster, spaces: Sequence[str]) -> bool:
+    """Whether Wattcast is in other namespaces too, as far as one may look."""
+    try:
+        found = [each for kind in KINDS for each in cluster.objects(API_VERSION, kind, labels=PART_OF)]
+    except Forbidden:
+        return True
+    return any(each["metadata"]["namespace"] not in spaces for each in found)
