@@ -1,15 +1,18 @@
 """One cluster for all tests that need one; `make test-k8s` builds what it is made of first."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from tests.k8s.cluster.build import WATTCAST, Images, build_programs, cluster_folder, missing, operator_chart
-from tests.k8s.cluster.node import Cluster
+from tests.k8s.cluster.node import ROOT, Cluster
 from tests.k8s.live import NAMESPACE, Live
 
 OVERLAY = Path(__file__).parent / "overlay"
+CONSOLE = ROOT / "k8s" / "console.yaml"
 SECRETS = {
     "kafka-creds": {"WATTCAST_KAFKA__USERNAME": "", "WATTCAST_KAFKA__PASSWORD": ""},
     "model-creds": {"MLFLOW_TRACKING_USERNAME": "", "MLFLOW_TRACKING_PASSWORD": ""},
@@ -74,6 +77,10 @@ def live(operator: Cluster) -> Live:
     environment = Live(operator, state)
     done = environment.wattcast("deploy", str(OVERLAY), "--image", WATTCAST)
     assert done.returncode == 0, done.stdout + done.stderr
+    console = yaml.safe_load(CONSOLE.read_text(encoding="utf-8"))
+    console["spec"]["containers"][0]["image"] = WATTCAST
+    environment.kubectl("apply", "-f", "-", stdin=json.dumps(console))
+    environment.kubectl("wait", "--for=condition=Ready", "pod/console", "--timeout=120s")
     return environment
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from wattcast.deploy.manifests import Manifest
 
 UNANSWERED = timedelta(seconds=60)
+SETTLING = timedelta(seconds=30)  # Spark makes the ConfigMaps of a driver just after the driver
 RECENT = timedelta(minutes=15)
 KILLED = 128 + 9
 
@@ -48,7 +49,7 @@ def diagnosed(
         return None
     alive = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     driver_first = sorted(alive, key=lambda pod: pod["metadata"].get("labels", {}).get("spark-role") != "driver")
-    found = (fault for pod in driver_first for fault in _of_pod(pod, _about(pod, events), last_lines or {}))
+    found = (fault for pod in driver_first for fault in _of_pod(pod, _about(pod, events), last_lines or {}, now))
     return next(found, None) or _of_state(application, _about(application, events), now)
 
 
@@ -71,14 +72,17 @@ def _of_schedule(application: Manifest, now: datetime) -> Fault | None:
     return _unanswered(application, now)
 
 
-def _of_pod(pod: Manifest, events: Sequence[Manifest], last_lines: Mapping[str, str]) -> Iterator[Fault]:
+def _of_pod(
+    pod: Manifest, events: Sequence[Manifest], last_lines: Mapping[str, str], now: datetime
+) -> Iterator[Fault]:
     name, status = pod["metadata"]["name"], pod.get("status", {})
     if status.get("reason") in ("Evicted", "Preempting", "NodeLost", "Shutdown"):
         yield Fault(f"{name} was taken off its node: {status.get('message', status['reason'])}")
     for each in status.get("containerStatuses", []) + status.get("initContainerStatuses", []):
         yield from _of_container(pod, each, last_lines.get(name, ""))
     if status.get("phase") == "Pending":
-        yield from _pending(name, status, events)
+        is_settled = now - moment(pod["metadata"]["creationTimestamp"]) > SETTLING
+        yield from _pending(name, status, events if is_settled else ())
 
 
 def _of_container(pod: Manifest, container: Manifest, last_line: str) -> Iterator[Fault]:

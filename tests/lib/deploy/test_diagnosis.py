@@ -33,13 +33,15 @@ def pod(
     waiting: Object | None = None,
     terminated: Object | None = None,
     unscheduled: str = "",
+    seconds_old: float = 60,
     **metadata: str,
 ) -> Object:
     name = {"driver": "ingest-driver", "executor": "ingest-exec-1"}[role]
     container = f"spark-kubernetes-{role}"
     state = {"waiting": waiting} if waiting else {"terminated": terminated} if terminated else {"running": {}}
+    made = (NOW - timedelta(seconds=seconds_old)).isoformat()
     return {
-        "metadata": {"name": name, "labels": {"spark-role": role}, **metadata},
+        "metadata": {"name": name, "labels": {"spark-role": role}, "creationTimestamp": made, **metadata},
         "spec": {"containers": [{"name": container, "resources": {"limits": {"memory": "1536Mi"}}}]},
         "status": {
             "phase": phase,
@@ -133,6 +135,8 @@ def test_config_map_that_cannot_be_mounted_is_named() -> None:
         "the ConfigMap wattcast-conf that ingest-driver refers to is missing", is_final=True
     )
     assert fault("SUBMITTED", [waiting], [event("another-driver", "FailedMount", mount["message"])]) is None
+    young = pod(waiting={"reason": "ContainerCreating"}, seconds_old=5)  # Spark may not have made its own yet
+    assert fault("SUBMITTED", [young], [mount]) is None
 
 
 def test_driver_comes_before_its_executors() -> None:
