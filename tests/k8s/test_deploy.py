@@ -153,6 +153,13 @@ def without_namespace(text: str) -> str:
     return yaml.safe_dump_all(documents).replace(NAMESPACE, "nowhere")
 
 
+def placeless(text: str) -> str:
+    documents = list(yaml.safe_load_all(text))
+    for each in documents:
+        each["metadata"].pop("namespace", None)
+    return yaml.safe_dump_all(documents)
+
+
 REFUSED: dict[str, tuple[Change, str]] = {
     "a field that there is not": (
         changed("coreLimit:", "coreLimits:"), "SparkApplication pipeline: spec.executor has no field coreLimits."
@@ -175,7 +182,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a namespace that there is not": (
         without_namespace, "The namespace nowhere does not exist: `kubectl create namespace nowhere` makes it."
     ),
-    "no namespace": (changed(f"namespace: {NAMESPACE}", "labels: {}"), "names no namespace: the overlay must set one."),
+    "no namespace": (placeless, "SparkApplication pipeline names no namespace: the overlay must set one."),
     "no YAML": (lambda text: f"{text}\n]", "- is not YAML: "),
 }  # fmt: skip
 
