@@ -75,7 +75,7 @@ def live(operator: Cluster) -> Live:
         literals = [f"--from-literal={key}={value}" for key, value in values.items()]
         operator.kubectl("--namespace", NAMESPACE, "create", "secret", "generic", name, *literals)
     environment = Live(operator, state)
-    done = environment.wattcast("deploy", str(OVERLAY), "--image", WATTCAST)
+    done = environment.wattcast("deploy", str(OVERLAY), "--image", WATTCAST, "--keep")
     assert done.returncode == 0, done.stdout + done.stderr
     console = yaml.safe_load(CONSOLE.read_text(encoding="utf-8"))
     console["spec"]["containers"][0]["image"] = WATTCAST

@@ -175,6 +175,8 @@ def _title(document: Manifest) -> str:
 def _said(error: DynamicApiError, about: str) -> str:
     """What the server says, on one line."""
     text = _sentence(error.summary())
+    if text.startswith("Apply failed with"):  # fields that another field manager has set
+        text += " To take them over, say --force."
     return f"{about} is refused: {text}" if about else text
 
 
