@@ -20,14 +20,13 @@ from urllib.parse import urlparse
 from filelock import FileLock, Timeout
 
 from wattcast.errors import FAILED
-from wattcast.settings import Settings
+from wattcast.settings import S3_SCHEMES, Settings
 
 log = logging.getLogger("wattcast.locks")
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # of a pod, where it has one
 LEASE_SECONDS = 30
 HALT_SECONDS = 2
-S3 = ("s3", "s3a", "s3n")
 SINGLE_DRIVER = "S3SingleDriverLogStore"  # Delta's own for S3: it keeps the order of commits within one JVM only
 CONFLICT, NOT_THERE = 409, 404
 
@@ -79,7 +78,7 @@ def locks(
         return _in_pod(settings.lake_uri, account, end or end_process, lease_seconds)
     uri = urlparse(settings.lake_uri)
     has_commit_store = bool(commit_store) and not commit_store.endswith(SINGLE_DRIVER)
-    if settings.locks == "auto" and uri.scheme in S3 and not has_commit_store:
+    if settings.locks == "auto" and uri.scheme in S3_SCHEMES and not has_commit_store:
         raise UnsafeLake(
             f"{settings.lake_uri} is not written from here: on S3 two writers could lose each other's commits. Run in a pod on "
             f"Kubernetes, set a commit store (spark.delta.logStore.{uri.scheme}.impl), or, if no other machine writes there, "
@@ -155,6 +154,7 @@ class Leases:
         self._api, self._namespace, self._lake, self._end, self._seconds = api, namespace, lake, end, lease_seconds
         self._holder = f"{holder}/{uuid.uuid4().hex[:8]}"
         self._held: dict[str, _Held] = {}
+        self._dead: set[str] = set()  # holders that let one expire: a holder renews all that it has, or ends
         self._guard = threading.Lock()  # of what is held, and of the requests that change it
         self._closing = threading.Event()
         self._renewer: threading.Thread | None = None
@@ -174,7 +174,9 @@ class Leases:
                 is_expired = (
                     found and found.spec == seen and monotonic() - seen_at >= (found.spec.lease_duration_seconds or 0)
                 )
-                if found is None or not found.spec.holder_identity or is_expired:
+                if is_expired:
+                    self._dead.add(found.spec.holder_identity)
+                if found is None or not found.spec.holder_identity or found.spec.holder_identity in self._dead:
                     if self._claim(name, found):
                         return
                     continue  # another was faster

@@ -2,10 +2,11 @@
 
 import os
 import sys
+from urllib.parse import urlparse
 
 from pyspark.sql import SparkSession
 
-from wattcast.settings import Settings, project_folder, spark_conf
+from wattcast.settings import S3_SCHEMES, Settings, project_folder, spark_conf
 
 
 def is_submitted() -> bool:
@@ -17,21 +18,39 @@ def spark_session(settings: Settings, *, name: str) -> SparkSession:
     """The session of this application. Under spark-submit its settings come from there; otherwise a local one is made."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(name)
-    if not is_submitted():
-        for key, value in _local_conf(settings).items():
-            builder = builder.config(key, value)
+    for key, value in (_object_store_conf() | ({} if is_submitted() else _local_conf(settings))).items():
+        builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
 
 
+def is_in_s3(settings: Settings) -> bool:
+    """Whether tables or checkpoints are in an object store that speaks S3."""
+    return any(urlparse(uri).scheme in S3_SCHEMES for uri in (settings.lake_uri, settings.checkpoints_uri))
+
+
+def _object_store_conf() -> dict[str, str]:
+    """Where S3 is, if not at Amazon, by the variable that its tools read; the keys are found by Hadoop's connector itself."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if not endpoint:
+        return {}
+    return {
+        "spark.hadoop.fs.s3a.endpoint": endpoint,
+        "spark.hadoop.fs.s3a.endpoint.region": os.environ.get("AWS_REGION", "us-east-1"),
+        "spark.hadoop.fs.s3a.path.style.access": "true",
+    }
+
+
 def _local_conf(settings: Settings) -> dict[str, str]:
-    from wattcast.local.embedded.jars import jars, spark_has_jars
+    from wattcast.local.embedded.jars import JarSet, jars, spark_has
 
     conf = {
         key: value for file in ("spark-defaults.conf", "spark-local.conf") for key, value in spark_conf(file).items()
     }
     del conf["spark.jars.packages"]  # resolved once, into a cache of our own
+    sets: list[JarSet] = ["spark", "s3"] if is_in_s3(settings) else ["spark"]
+    needed = [str(jar) for each in sets if not spark_has(each) for jar in jars(each)]
     logs = settings.state.resolve() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     java_options = [
@@ -41,7 +60,7 @@ def _local_conf(settings: Settings) -> dict[str, str]:
         "-XX:+UseSerialGC",
     ]
     return conf | {
-        **({} if spark_has_jars() else {"spark.jars": ",".join(str(jar) for jar in jars("spark"))}),
+        **({"spark.jars": ",".join(needed)} if needed else {}),
         "spark.driver.extraJavaOptions": " ".join(java_options),
         "spark.sql.warehouse.dir": str(settings.state.resolve() / "warehouse"),
         "spark.pyspark.python": sys.executable,

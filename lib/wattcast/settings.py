@@ -31,6 +31,9 @@ def spark_conf(file: str) -> dict[str, str]:
     return {key: value.strip() for key, value in pairs}
 
 
+S3_SCHEMES = ("s3", "s3a", "s3n")
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

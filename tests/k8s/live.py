@@ -8,7 +8,10 @@ from typing import Any
 
 import pandas as pd
 from deltalake import DeltaTable
+from tests.k8s.cluster.build import WATTCAST
 from tests.k8s.cluster.node import Cluster, Completed, until
+from wattcast.deploy.applications import STATE, application
+from wattcast.deploy.manifests import Manifest, Target, manifest
 
 NAMESPACE = "wattcast-dev"
 SECONDS = 240
@@ -69,3 +72,21 @@ class Live:
             for kind in ("offsets", "commits")
         )
         return begun, ended
+
+    def program(self, name: str, code: str, *, driver: Manifest | None = None, secret: str = "") -> None:
+        """Run this code as an application of that name, once; with fields of its driver and a further Secret."""
+        (self.state / f"{name}.py").write_text(code, encoding="utf-8")
+        made = manifest(application("backfill"), Target(image=WATTCAST))
+        made["metadata"]["name"] = name
+        made["spec"] |= {"mainApplicationFile": f"local://{STATE}/{name}.py", "restartPolicy": {"type": "Never"}}
+        made["spec"]["driver"] |= driver or {}
+        if secret:
+            container = made["spec"]["driver"]["template"]["spec"]["containers"][0]
+            container["envFrom"].append({"secretRef": {"name": secret}})
+        self.kubectl("create", "-f", "-", stdin=json.dumps(made))
+
+    def what_is_wrong(self, name: str) -> str:
+        """What `wattcast status` says of an application; nothing if all is well."""
+        said = self.wattcast("status", "--target", "k8s", "--namespace", NAMESPACE, "--json")
+        found = {each["name"]: each["wrong"] for each in json.loads(said.stdout)["applications"]}
+        return str(found[name] or "")

@@ -72,9 +72,7 @@ def _of_schedule(application: Manifest, now: datetime) -> Fault | None:
     return _unanswered(application, now)
 
 
-def _of_pod(
-    pod: Manifest, events: Sequence[Manifest], last_lines: Mapping[str, str], now: datetime
-) -> Iterator[Fault]:
+def _of_pod(pod: Manifest, events: Sequence[Manifest], last_lines: Mapping[str, str], now: datetime) -> Iterator[Fault]:
     name, status = pod["metadata"]["name"], pod.get("status", {})
     if status.get("reason") in ("Evicted", "Preempting", "NodeLost", "Shutdown"):
         yield Fault(f"{name} was taken off its node: {status.get('message', status['reason'])}")

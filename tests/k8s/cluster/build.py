@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +37,7 @@ PROGRAMS = {  # name: its package in the Go module of the same name's folder, an
 }
 DEBIAN, PAUSE, STAND_INS = "localhost/debian:bookworm", "localhost/pause:1", "localhost/stand-ins:1"
 WATTCAST = f"localhost/wattcast:{version('wattcast')}"
+WATTCAST_S3 = f"{WATTCAST}-s3"
 
 
 def cluster_folder() -> Path:
@@ -71,10 +73,20 @@ def build_programs(folder: Path) -> None:
         link.symlink_to("kubebox")
 
 
+def build_object_store(folder: Path) -> Path:
+    """The program of moto's S3 server, in an environment of its own as it wants older packages than Wattcast."""
+    made = folder / "object-store"
+    if not (made / "bin" / "moto_server").is_file():
+        _run([sys.executable, "-m", "venv", "--clear", str(made)])
+        _run([str(made / "bin" / "pip"), "install", "--quiet", "-r", str(HERE / "object-store.lock")])
+    return made / "bin" / "moto_server"
+
+
 def operator_chart() -> Path:
     """The chart in the operator's own module."""
     listed = _run(["go", "list", "-m", "-f", "{{.Dir}}", OPERATOR], cwd=HERE / "spark-operator")
     return Path(listed.strip(), "charts", "spark-operator-chart")
+
 
 
 @dataclass(frozen=True)
@@ -96,14 +108,15 @@ class Images:
         (self.folder / "images").mkdir(parents=True, exist_ok=True)
         self._debian()
         self._pause()
-        self.wattcast(WATTCAST)
+        self._wattcast(WATTCAST)
+        self._wattcast(WATTCAST_S3, JARS="spark s3")
         self._stand_ins()
 
     def archives(self) -> list[Path]:
         """What `build` made."""
         return sorted((self.folder / "images").glob("*.tar"))
 
-    def wattcast(self, name: str, **arguments: str) -> None:
+    def _wattcast(self, name: str, **arguments: str) -> None:
         """The project's own Dockerfile, as it is."""
         wheels = os.environ.get("PIP_FIND_LINKS", "")
         volume = [f"--volume={wheels}:/wheels:ro"] if Path(wheels).is_dir() else []

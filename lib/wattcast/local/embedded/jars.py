@@ -76,9 +76,9 @@ def jars(name: JarSet) -> list[Path]:
     return [folder / jar.file for jar in wanted]
 
 
-def spark_has_jars() -> bool:
-    """Whether the set `spark` is in Spark's own folder, as in the image for Kubernetes."""
-    return all((_pyspark() / "jars" / jar.file).is_file() for jar in locked_jars() if jar.set == "spark")
+def spark_has(name: JarSet) -> bool:
+    """Whether a set is in Spark's own folder, as in the image for Kubernetes."""
+    return all((_pyspark() / "jars" / jar.file).is_file() for jar in locked_jars() if jar.set == name)
 
 
 def cache_folder() -> Path:

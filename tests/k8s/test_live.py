@@ -1,0 +1,154 @@
+"""The pipeline on a real node: readings of 50 buildings in, forecasts out, and what happens when parts of it are killed.
+
+The tests go on where the one before stopped, since it takes minutes to bring a pipeline up.
+"""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.k8s.cluster.node import until
+from tests.k8s.live import NAMESPACE, Live
+
+BUILDINGS, DAYS = 50, 4
+READINGS = "/tmp/readings.parquet"
+QUERIES = ("ingest", "aggregate", "forecast", "publish")
+# Read forecasts from Kafka until there are some of so many buildings; print how many came and the last of them.
+CONSUMER = """
+import json, sys
+from kafka import KafkaConsumer
+count, buildings = 0, set()
+for record in KafkaConsumer("forecasts", bootstrap_servers="kafka:9092", auto_offset_reset="earliest", consumer_timeout_ms=180000):
+    forecast = json.loads(record.value)
+    count, buildings = count + 1, buildings | {forecast["building_id"]}
+    if len(buildings) == int(sys.argv[1]):
+        break
+print(json.dumps({"count": count, "buildings": len(buildings), "last": forecast}))
+"""
+
+
+@pytest.fixture(scope="module")
+def readings(live: Live) -> Iterator[Live]:
+    """Readings and metadata of the buildings are there, and nothing is sent yet."""
+    size = ("--buildings", str(BUILDINGS), "--days", str(DAYS), "--interval-minutes", "60")
+    live.console("wattcast", "simulate", READINGS, *size)
+    live.console("wattcast", "buildings", "import", READINGS.replace(".parquet", ".buildings.csv"))
+    yield live
+
+
+def test_pods_run_as_nobody_at_the_level_that_the_namespace_enforces(readings: Live) -> None:
+    level = 'jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}'
+    assert readings.cluster.asked("get", "namespace", NAMESPACE, "-o", level) == "restricted"
+    until("an executor runs", lambda: readings.pods("executor"), 120)
+    for pod in (*readings.pods("driver"), *readings.pods("executor"), "kafka-0", "console"):
+        status = readings.kubectl("exec", pod, "--", "cat", "/proc/1/status").stdout
+        found = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert set(found["Uid"].split()) <= {"185", "1000"}, pod
+        assert int(found["CapEff"], 16) == 0, pod
+        assert found["NoNewPrivs"] == "1", pod
+        assert found["Seccomp"] == "2", pod
+    as_root = readings.kubectl("run", "root", "--image=localhost/stand-ins:1", check=False)
+    assert 'violates PodSecurity "restricted' in as_root.stderr
+
+
+def test_pipeline_turns_readings_into_forecasts(readings: Live) -> None:
+    readings.console("wattcast", "replay", READINGS, "--days", "1")
+    found = json.loads(readings.console("python3", "-c", CONSUMER, str(BUILDINGS)))
+    assert found["buildings"] == BUILDINGS
+    assert len(found["last"]["target_hour"]) == 24
+    assert_clean(readings, days=1)
+
+
+def test_killed_driver_is_started_again_and_nothing_is_lost_or_doubled(readings: Live) -> None:
+    (before,) = readings.pods("driver").values()
+    sending = readings.console_in_background("wattcast", "replay", READINGS, "--from", "2026-01-02", "--to", "2026-01-03")
+    begun = readings.batches("ingest")[0]
+    until("a batch is in hand", lambda: readings.batches("ingest")[0] > begun, 120)
+    readings.kubectl("delete", "pod", "pipeline-driver", "--grace-period=0", "--force")
+    until("the operator starts another driver", lambda: set(readings.pods("driver").values()) - {before}, 240)
+    assert sending.wait(120) == 0
+    assert_clean(readings, days=2)
+
+
+def test_killed_executor_is_replaced_and_the_batch_goes_on(readings: Live) -> None:
+    (driver,) = readings.pods("driver").values()
+    until("an executor runs", lambda: readings.pods("executor"), 120)
+    executors = set(readings.pods("executor").values())
+    sending = readings.console_in_background("wattcast", "replay", READINGS, "--from", "2026-01-03", "--to", "2026-01-04")
+    begun = readings.batches("aggregate")[0]
+    until("a batch is in hand", lambda: readings.batches("aggregate")[0] > begun, 120)
+    for name in readings.pods("executor"):
+        readings.kubectl("delete", "pod", name, "--grace-period=0", "--force")
+    until("there is another executor", lambda: set(readings.pods("executor").values()) - executors, 120)
+    assert sending.wait(120) == 0
+    assert_clean(readings, days=3)
+    assert set(readings.pods("driver").values()) == {driver}
+
+
+def test_stop_ends_between_two_batches_and_start_goes_on(readings: Live) -> None:
+    sending = readings.console_in_background("wattcast", "replay", READINGS, "--from", "2026-01-04")
+    begun = readings.batches("ingest")[0]
+    until("a batch is in hand", lambda: readings.batches("ingest")[0] > begun, 120)
+    stopped = readings.wattcast("stop", "pipeline")
+    assert (stopped.returncode, stopped.stdout) == (0, "pipeline is stopped\n"), stopped.stderr
+    assert sending.wait(120) == 0
+    assert all(ended == begun for begun, ended in map(readings.batches, QUERIES))
+    started = readings.wattcast("start", "pipeline")
+    assert started.returncode == 0, started.stderr
+    assert_clean(readings, days=4)
+
+
+def test_rows_are_those_of_a_run_that_nothing_disturbed(readings: Live) -> None:
+    elsewhere = {"WATTCAST_LAKE": "/var/lib/wattcast/again", "WATTCAST_CHECKPOINTS": "/var/lib/wattcast/again-checkpoints"}
+    again = ("env", *(f"{key}={value}" for key, value in elsewhere.items()), "wattcast")
+    readings.console(*again, "buildings", "import", READINGS.replace(".parquet", ".buildings.csv"))
+    for job in ("ingest", "aggregate"):
+        readings.console(*again, "run", job, "--once")
+    keys = {"received_readings": ["kafka_partition", "kafka_offset"], "hourly_usage": ["building_id", "hour"]}
+    for table, key in keys.items():
+        one, other = (
+            readings.table(table, lake).drop_duplicates(key, keep="last").sort_values(key).reset_index(drop=True)
+            for lake in ("lake", "again")
+        )
+        same = [name for name in one.columns if name in ("building_id", "hour", "measured_at", "energy_usage_kwh", *key)]
+        assert one[same].equals(other[same]), table
+
+
+def test_second_copy_is_refused_and_takes_over_when_the_first_ends(readings: Live) -> None:
+    copy = readings.application("pipeline")
+    spec = copy["spec"]
+    readings.kubectl(
+        "create", "-f", "-",
+        stdin=json.dumps({**{key: copy[key] for key in ("apiVersion", "kind")}, "metadata": {"name": "copy"}, "spec": spec}),
+    )  # fmt: skip
+    refused = "has a writer already: pipeline-driver/"
+    until("the copy is refused", lambda: refused in readings.what_is_wrong("copy"), 180)
+    assert readings.state_of("pipeline") == "RUNNING"
+    assert readings.wattcast("stop", "pipeline").returncode == 0
+    begun = readings.batches("ingest")[0]
+    readings.console("wattcast", "replay", READINGS, "--to", "2026-01-01T06:00:00")
+    until("the copy goes on", lambda: readings.batches("ingest")[1] > begun, 240)
+    readings.kubectl("delete", "sparkapplication", "copy")
+    assert readings.wattcast("start", "pipeline").returncode == 0
+
+
+def test_failure_a_missing_secret_and_a_lack_of_memory_are_said_in_words(live: Live) -> None:
+    live.program("fails", "raise RuntimeError('no such meter')")
+    live.program("hungry", "rows = [bytes(1 << 20) for _ in range(1 << 14)]", driver={"memory": "512m"})
+    live.program("creds", "pass", secret="absent-creds")
+    live.wait_for("fails", "FAILED")
+    assert "no such meter" in live.what_is_wrong("fails")
+    live.wait_for("hungry", "FAILED")
+    assert "ran out of memory" in live.what_is_wrong("hungry")
+    until("the Secret is named", lambda: "the Secret absent-creds that" in live.what_is_wrong("creds"), 120)
+    live.kubectl("delete", "sparkapplication", "fails", "hungry", "creds")
+
+
+def assert_clean(live: Live, *, days: int) -> None:
+    """Every record is one row, and all are there."""
+    rows = BUILDINGS * 24 * days
+    until(f"{rows} readings are in the table", lambda: len(live.table("received_readings")) >= rows, 240)
+    audit = json.loads(live.console("wattcast", "audit", "--json"))
+    assert audit["clean"], audit
+    assert len(live.table("received_readings")) == rows
