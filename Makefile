@@ -14,10 +14,10 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --python-version
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint dist lock clean
+.PHONY: help install demo test test-k8s image lint dist lock clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 install: $(STAMP)  ## put Wattcast, all it needs at locked versions, and its Java jars in place
 	@$(BIN)/wattcast jars
@@ -40,6 +40,13 @@ demo: install  ## readings in, forecasts out, on this machine: a real broker, Sp
 
 test: install  ## all tests
 	@$(BIN)/pytest
+
+test-k8s: install  ## tests on a real Kubernetes of one node, built from source (root on Debian; Go, 20 GB of disk)
+	@$(BIN)/python -m tests.k8s.cluster build
+	@$(BIN)/pytest -m cluster tests/k8s --durations=15
+
+image: install  ## the image for Kubernetes, and what it is made of (CycloneDX) in dist/; needs docker, podman or buildah
+	@$(BIN)/python k8s/image.py
 
 lint: install  ## style, types, and which module may import which
 	$(BIN)/ruff check .

@@ -1,18 +1,14 @@
 """One cluster for all tests that need one; `make test-k8s` builds what it is made of first."""
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from tests.k8s.cluster.build import WATTCAST, Images, build_programs, cluster_folder, missing, operator_chart
-from tests.k8s.cluster.node import ROOT, Cluster
-from tests.k8s.live import NAMESPACE, Live
+from tests.k8s.cluster.node import Cluster
+from tests.k8s.live import NAMESPACE, OVERLAY, TRIAL, Live
 
-OVERLAY = Path(__file__).parent / "overlay"
-CONSOLE = ROOT / "k8s" / "console.yaml"
 SECRETS = {
     "kafka-creds": {"WATTCAST_KAFKA__USERNAME": "", "WATTCAST_KAFKA__PASSWORD": ""},
     "model-creds": {"MLFLOW_TRACKING_USERNAME": "", "MLFLOW_TRACKING_PASSWORD": ""},
@@ -49,7 +45,8 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def operator(cluster: Cluster) -> Cluster:
     """The cluster with the Spark operator, installed by its own chart with the rights that this gives."""
-    cluster.kubectl("create", "namespace", NAMESPACE)
+    for each in (NAMESPACE, TRIAL):
+        cluster.kubectl("create", "namespace", each)
     values = {
         "image.registry": "localhost",
         "image.repository": "stand-ins",
@@ -57,7 +54,7 @@ def operator(cluster: Cluster) -> Cluster:
         "image.pullPolicy": "Never",
         "controller.podSecurityContext.runAsUser": "185",
         "webhook.podSecurityContext.runAsUser": "185",
-        "spark.jobNamespaces": f"{{{NAMESPACE}}}",
+        "spark.jobNamespaces": f"{{{NAMESPACE},{TRIAL}}}",
     }
     given = [f"--set={key}={value}" for key, value in values.items()]
     where = ["--namespace=spark-operator", "--create-namespace", "--wait", "--timeout=300s"]
@@ -75,12 +72,9 @@ def live(operator: Cluster) -> Live:
         literals = [f"--from-literal={key}={value}" for key, value in values.items()]
         operator.kubectl("--namespace", NAMESPACE, "create", "secret", "generic", name, *literals)
     environment = Live(operator, state)
-    done = environment.wattcast("deploy", str(OVERLAY), "--image", WATTCAST, "--keep")
+    done = environment.wattcast("deploy", str(OVERLAY), "--image", WATTCAST)
     assert done.returncode == 0, done.stdout + done.stderr
-    console = yaml.safe_load(CONSOLE.read_text(encoding="utf-8"))
-    console["spec"]["containers"][0]["image"] = WATTCAST
-    environment.kubectl("apply", "-f", "-", stdin=json.dumps(console))
-    environment.kubectl("wait", "--for=condition=Ready", "pod/console", "--timeout=120s")
+    environment.new_console(WATTCAST)
     return environment
 
 

@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 from deltalake import DeltaTable
 from tests.k8s.cluster.build import WATTCAST
-from tests.k8s.cluster.node import Cluster, Completed, until
+from tests.k8s.cluster.node import ROOT, Cluster, Completed, until
+
 from wattcast.deploy.applications import STATE, application
 from wattcast.deploy.manifests import Manifest, Target, manifest
 
+OVERLAY = Path(__file__).parent / "overlay"
+CONSOLE = ROOT / "k8s" / "console.yaml"
 NAMESPACE = "wattcast-dev"
+TRIAL = "wattcast-trial"  # for what is deployed without a pod
 SECONDS = 240
 
 
@@ -30,6 +35,14 @@ class Live:
 
     def kubectl(self, *arguments: str, check: bool = True, stdin: str | None = None) -> Completed:
         return self.cluster.kubectl("--namespace", NAMESPACE, *arguments, check=check, stdin=stdin)
+
+    def new_console(self, image: str) -> None:
+        """Put the pod to work in there, in the place of one that is there."""
+        pod = yaml.safe_load(CONSOLE.read_text(encoding="utf-8"))
+        pod["spec"]["containers"][0]["image"] = image
+        self.kubectl("delete", "pod", "console", "--ignore-not-found", "--grace-period=0", "--force")
+        self.kubectl("create", "-f", "-", stdin=json.dumps(pod))
+        self.kubectl("wait", "--for=condition=Ready", "pod/console", "--timeout=120s")
 
     def console(self, *command: str) -> str:
         """What a command prints in the pod that is there to work in.

@@ -16,19 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from tests.k8s.live import TRIAL as NAMESPACE
 
 if TYPE_CHECKING:
     from tests.k8s.cluster.node import Cluster
 
 OVERLAYS = Path(__file__).parents[2] / "k8s/overlays"
 SECRETS = OVERLAYS.parent / "base/secrets.example.yaml"
-NAMESPACE = "wattcast-dev"  # the operator watches it
+IMAGE = "wattcast:0.1.0"
 SECONDS = 120
 
 Done = subprocess.CompletedProcess[str]
 Change = Callable[[str], str]
 
 KUSTOMIZATION = """
+namespace: {namespace}
 resources: [{dev}]
 patches:
 - target: {{kind: SparkApplication}}
@@ -123,23 +125,27 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
     return {"phase": "Pending", "containerStatuses": [container]}
 
 
-@pytest.fixture
-def deployment(cluster: "Cluster", operator: None, tmp_path: Path) -> Iterator[Deployment]:
-    """The namespace with its Secrets, and nothing deployed."""
-    dev = os.path.relpath(OVERLAYS / "dev", tmp_path.resolve())
-    (tmp_path / "kustomization.yaml").write_text(KUSTOMIZATION.format(dev=dev), encoding="utf-8")
-    cluster.kubectl("create", "namespace", NAMESPACE, check=False)
-    cluster.kubectl("apply", "-n", NAMESPACE, "-f", str(SECRETS))
-    yield Deployment(cluster, tmp_path)
-    cluster.kubectl("delete", "sparkapplications,scheduledsparkapplications", "--all", "-n", NAMESPACE, "--wait=true")
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=true")
+@pytest.fixture(scope="module")
+def deployment(operator: "Cluster", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A namespace with its Secrets, and an overlay for it. The first tests deploy nothing that stays."""
+    overlay = tmp_path_factory.mktemp("overlay").resolve()
+    dev = os.path.relpath(OVERLAYS / "dev", overlay)
+    (overlay / "kustomization.yaml").write_text(KUSTOMIZATION.format(dev=dev, namespace=NAMESPACE), encoding="utf-8")
+    operator.kubectl("apply", "-n", NAMESPACE, "-f", str(SECRETS))
+    yield Deployment(operator, overlay)
+    operator.kubectl("delete", "sparkapplications,scheduledsparkapplications", "--all", "-n", NAMESPACE, "--wait=true")
+    operator.kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
 @pytest.fixture
 def running(deployment: Deployment) -> Deployment:
-    """The pipeline, which runs."""
-    done = deployment.while_driver("pipeline", RUNNING, deployment.deploy)
-    assert done.returncode == 0, done.stderr
+    """The pipeline as the overlay has it, which runs."""
+    if deployment.image() != IMAGE:
+        done = deployment.while_driver("pipeline", RUNNING, deployment.deploy)
+        assert done.returncode == 0, done.stderr
+    until(lambda: deployment.pod("pipeline"))
+    deployment.say("pipeline", RUNNING)
+    until(lambda: deployment.state("pipeline") == "RUNNING")
     return deployment
 
 
@@ -233,6 +239,15 @@ def test_context_that_there_is_not_is_said(deployment: Deployment) -> None:
     assert "There is no cluster to talk to: " in sentence(deployment.deploy("--context", "nowhere"))
 
 
+def test_first_deployment_that_does_not_run_is_taken_away_but_for_its_claim(deployment: Deployment) -> None:
+    before = deployment.things()
+    failing = waiting("CreateContainerConfigError", 'secret "kafka-creds" not found')
+    said = sentence(deployment.while_driver("pipeline", failing, deployment.deploy))
+    assert "the Secret kafka-creds that pipeline-driver refers to is missing" in said
+    left = [each for each in deployment.things() if each not in before]
+    assert [each.split()[0] for each in left] == ["PersistentVolumeClaim/wattcast-state"]
+
+
 def test_deployed_pipeline_runs_and_is_deployed_again_without_a_change(running: Deployment) -> None:
     pod, before = running.pod("pipeline"), running.things()
     again = running.deploy()
@@ -249,7 +264,7 @@ def test_diff_shows_what_would_change_and_changes_nothing(running: Deployment) -
     found = running.deploy("--diff", "--image", "wattcast:next")
     assert found.returncode == 1
     lines = [line for line in found.stdout.splitlines() if line[:1] in "+-" and not line.startswith(("+++", "---"))]
-    assert lines == ["-  image: wattcast:0.1.0", "+  image: wattcast:next"]
+    assert lines == [f"-  image: {IMAGE}", "+  image: wattcast:next"]
     assert running.things() == before
 
 
@@ -282,15 +297,6 @@ def test_image_that_cannot_be_pulled_is_said_and_the_one_before_put_back(running
         "all but what may hold data is as it was before."
     )
     assert running.image() == before
-
-
-def test_first_deployment_that_does_not_run_is_taken_away_but_for_its_claim(deployment: Deployment) -> None:
-    before = deployment.things()
-    failing = waiting("CreateContainerConfigError", 'secret "kafka-creds" not found')
-    said = sentence(deployment.while_driver("pipeline", failing, deployment.deploy))
-    assert "the Secret kafka-creds that pipeline-driver refers to is missing" in said
-    left = [each for each in deployment.things() if each not in before]
-    assert [each.split()[0] for each in left] == ["PersistentVolumeClaim/wattcast-state"]
 
 
 def test_status_says_what_is_wrong_and_fails(running: Deployment) -> None:

@@ -4,22 +4,31 @@ The tests go on where the one before stopped, since it takes minutes to bring a 
 """
 
 import json
+import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from tests.k8s.cluster.build import WATTCAST, WATTCAST_S3, build_object_store
+from tests.k8s.cluster.node import Cluster, until
+from tests.k8s.cluster.parts import NODE_IP
+from tests.k8s.live import NAMESPACE, OVERLAY, Live
 
-from tests.k8s.cluster.node import until
-from tests.k8s.live import NAMESPACE, Live
+from wattcast.deploy.applications import STATE, TORCH_MIB, Size, application
+from wattcast.deploy.manifests import Target, manifest
 
 BUILDINGS, DAYS = 50, 4
-READINGS = "/tmp/readings.parquet"
+READINGS, HISTORY = f"{STATE}/readings.parquet", f"{STATE}/history.parquet"
 QUERIES = ("ingest", "aggregate", "forecast", "publish")
 # Read forecasts from Kafka until there are some of so many buildings; print how many came and the last of them.
 CONSUMER = """
 import json, sys
 from kafka import KafkaConsumer
 count, buildings = 0, set()
-for record in KafkaConsumer("forecasts", bootstrap_servers="kafka:9092", auto_offset_reset="earliest", consumer_timeout_ms=180000):
+forecasts = KafkaConsumer(
+    "forecasts", bootstrap_servers="kafka:9092", auto_offset_reset="earliest", consumer_timeout_ms=180_000
+)
+for record in forecasts:
     forecast = json.loads(record.value)
     count, buildings = count + 1, buildings | {forecast["building_id"]}
     if len(buildings) == int(sys.argv[1]):
@@ -29,16 +38,16 @@ print(json.dumps({"count": count, "buildings": len(buildings), "last": forecast}
 
 
 @pytest.fixture(scope="module")
-def readings(live: Live) -> Iterator[Live]:
+def readings(live: Live) -> Live:
     """Readings and metadata of the buildings are there, and nothing is sent yet."""
     size = ("--buildings", str(BUILDINGS), "--days", str(DAYS), "--interval-minutes", "60")
     live.console("wattcast", "simulate", READINGS, *size)
     live.console("wattcast", "buildings", "import", READINGS.replace(".parquet", ".buildings.csv"))
-    yield live
+    return live
 
 
 def test_pods_run_as_nobody_at_the_level_that_the_namespace_enforces(readings: Live) -> None:
-    level = 'jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}'
+    level = "jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}"
     assert readings.cluster.asked("get", "namespace", NAMESPACE, "-o", level) == "restricted"
     until("an executor runs", lambda: readings.pods("executor"), 120)
     for pod in (*readings.pods("driver"), *readings.pods("executor"), "kafka-0", "console"):
@@ -62,7 +71,9 @@ def test_pipeline_turns_readings_into_forecasts(readings: Live) -> None:
 
 def test_killed_driver_is_started_again_and_nothing_is_lost_or_doubled(readings: Live) -> None:
     (before,) = readings.pods("driver").values()
-    sending = readings.console_in_background("wattcast", "replay", READINGS, "--from", "2026-01-02", "--to", "2026-01-03")
+    sending = readings.console_in_background(
+        "wattcast", "replay", READINGS, "--from", "2026-01-02", "--to", "2026-01-03"
+    )
     begun = readings.batches("ingest")[0]
     until("a batch is in hand", lambda: readings.batches("ingest")[0] > begun, 120)
     readings.kubectl("delete", "pod", "pipeline-driver", "--grace-period=0", "--force")
@@ -75,7 +86,9 @@ def test_killed_executor_is_replaced_and_the_batch_goes_on(readings: Live) -> No
     (driver,) = readings.pods("driver").values()
     until("an executor runs", lambda: readings.pods("executor"), 120)
     executors = set(readings.pods("executor").values())
-    sending = readings.console_in_background("wattcast", "replay", READINGS, "--from", "2026-01-03", "--to", "2026-01-04")
+    sending = readings.console_in_background(
+        "wattcast", "replay", READINGS, "--from", "2026-01-03", "--to", "2026-01-04"
+    )
     begun = readings.batches("aggregate")[0]
     until("a batch is in hand", lambda: readings.batches("aggregate")[0] > begun, 120)
     for name in readings.pods("executor"):
@@ -100,7 +113,10 @@ def test_stop_ends_between_two_batches_and_start_goes_on(readings: Live) -> None
 
 
 def test_rows_are_those_of_a_run_that_nothing_disturbed(readings: Live) -> None:
-    elsewhere = {"WATTCAST_LAKE": "/var/lib/wattcast/again", "WATTCAST_CHECKPOINTS": "/var/lib/wattcast/again-checkpoints"}
+    elsewhere = {
+        "WATTCAST_LAKE": "/var/lib/wattcast/again",
+        "WATTCAST_CHECKPOINTS": "/var/lib/wattcast/again-checkpoints",
+    }
     again = ("env", *(f"{key}={value}" for key, value in elsewhere.items()), "wattcast")
     readings.console(*again, "buildings", "import", READINGS.replace(".parquet", ".buildings.csv"))
     for job in ("ingest", "aggregate"):
@@ -111,7 +127,9 @@ def test_rows_are_those_of_a_run_that_nothing_disturbed(readings: Live) -> None:
             readings.table(table, lake).drop_duplicates(key, keep="last").sort_values(key).reset_index(drop=True)
             for lake in ("lake", "again")
         )
-        same = [name for name in one.columns if name in ("building_id", "hour", "measured_at", "energy_usage_kwh", *key)]
+        same = [
+            name for name in one.columns if name in ("building_id", "hour", "measured_at", "energy_usage_kwh", *key)
+        ]
         assert one[same].equals(other[same]), table
 
 
@@ -131,6 +149,53 @@ def test_second_copy_is_refused_and_takes_over_when_the_first_ends(readings: Liv
     until("the copy goes on", lambda: readings.batches("ingest")[1] > begun, 240)
     readings.kubectl("delete", "sparkapplication", "copy")
     assert readings.wattcast("start", "pipeline").returncode == 0
+
+
+def test_backfill_and_training_complete_and_the_new_model_forecasts(readings: Live) -> None:
+    assert readings.wattcast("stop", "pipeline").returncode == 0
+    done = readings.wattcast("backfill", "submit", "--from", "2026-01-02T00:00", "--to", "2026-01-02T03:00")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (readings.table("forecasts")["purpose"] != "live").sum() == 3 * BUILDINGS
+    assert readings.wattcast("start", "pipeline").returncode == 0
+
+    readings.console("wattcast", "simulate", HISTORY, "--buildings", "6", "--days", "90", "--interval-minutes", "60")
+    schedule = replace(
+        application("train"),
+        driver=Size(1, heap_mib=512, python_mib=2 * TORCH_MIB),
+        arguments=("--data", HISTORY, "--out", f"{STATE}/trained", "--steps", "20", "--name", "tried", "--register"),
+    )
+    readings.kubectl("apply", "-f", "-", stdin=json.dumps(manifest(schedule, Target(image=WATTCAST))))
+    done = readings.wattcast("submit", "train")
+    assert done.returncode == 0, done.stdout + done.stderr
+    readings.console("wattcast", "models", "promote", "1", "--force", "--reason", "to see that it is taken up")
+    readings.console("wattcast", "replay", READINGS, "--from", "2026-01-04")
+    until("the new model forecasts", lambda: "tried" in set(readings.table("forecasts")["model_name"]), 240)
+
+
+@pytest.fixture(scope="module")
+def object_store(cluster: Cluster) -> Iterator[None]:
+    """An S3 server at the address of the overlay, with a bucket."""
+    address = ("-H", NODE_IP, "-p", "9000")
+    log = (cluster.run_folder / "logs" / "object-store.log").open("wb")
+    with log, subprocess.Popen(
+        cluster.inside(build_object_store(cluster.folder), *address), stdout=log, stderr=log
+    ) as server:  # fmt: skip
+        bucket = ("curl", "-sf", "-X", "PUT", f"http://{NODE_IP}:9000/wattcast")
+        until("the object store answers", lambda: cluster.run(*bucket).returncode == 0, 60)
+        yield
+        server.terminate()
+
+
+def test_new_image_with_the_lake_in_an_object_store_rolls_out(readings: Live, object_store: None) -> None:
+    keys = ("--from-literal=AWS_ACCESS_KEY_ID=user", "--from-literal=AWS_SECRET_ACCESS_KEY=secret")
+    readings.kubectl("create", "secret", "generic", "lake-creds", *keys)
+    (before,) = readings.pods("driver").values()
+    done = readings.wattcast("deploy", f"{OVERLAY}-s3", "--image", WATTCAST_S3)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(readings.pods("driver").values()) != {before}
+    query = ("wattcast", "sql", "SELECT count(DISTINCT building_id) AS buildings, count(*) AS forecasts FROM forecasts")
+    readings.new_console(WATTCAST_S3)
+    until("forecasts are in the object store", lambda: f" {BUILDINGS} " in readings.console(*query), 300)
 
 
 def test_failure_a_missing_secret_and_a_lack_of_memory_are_said_in_words(live: Live) -> None:

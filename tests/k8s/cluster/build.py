@@ -88,7 +88,6 @@ def operator_chart() -> Path:
     return Path(listed.strip(), "charts", "spark-operator-chart")
 
 
-
 @dataclass(frozen=True)
 class Images:
     """Images as archives in `folder`/images, by Debian's buildah on a base that debootstrap makes.
