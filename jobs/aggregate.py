@@ -44,9 +44,11 @@ def missing_hours(run: Run, touched: DataFrame, existing: Snapshot, until: datet
 
 def reconcile(run: Run) -> int:
     """Append what closed without new readings."""
-    existing = run.lake.snapshot("hourly_usage")
-    nothing_new = existing.frame.select("building_id", "hour").limit(0)
-    return run.lake.append("hourly_usage", missing_hours(run, nothing_new, existing), after=existing)
+
+    def closed(existing: Snapshot) -> DataFrame | None:
+        return missing_hours(run, existing.frame.select("building_id", "hour").limit(0), existing)
+
+    return run.lake.append("hourly_usage", closed)
 
 
 AGGREGATE = Job("aggregate", aggregate, reconcile)

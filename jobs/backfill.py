@@ -7,6 +7,7 @@ purpose; none reaches the topic.
 import argparse
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from pyspark.sql import functions as F
 from rich.progress import Progress
@@ -18,36 +19,39 @@ from wattcast.forecasting import LIVE, Span
 from wattcast.hourly import hours_of
 from wattcast.job import Run, configure_logging, instant, opened
 
-CHUNK = timedelta(days=7)
+FORECASTS_AT_ONCE, MOST_DAYS_AT_ONCE = 20_000, 7
 HOUR = timedelta(hours=1)
 
 
 def backfill(run: Run, span: Span, buildings: Sequence[str] = ()) -> tuple[int, int]:
-    """Append the hours and the forecasts that the span lacks, a week at a time; returns how many of each."""
-    chunks = list(_chunks(span))
+    """Append the hours and the forecasts that the span lacks; returns how many of each.
+
+    That is done in parts: jobs that append to the same tables wait for the part in hand.
+    """
+    count = len(buildings) or run.lake.table("buildings").count() or 1
+    days = min(max(1, FORECASTS_AT_ONCE // (24 * count)), MOST_DAYS_AT_ONCE)
+    chunks = list(_chunks(span, timedelta(days=days)))
     hours = forecasts = 0
     with Progress() as progress:
         for chunk in progress.track(chunks, description=f"backfill {span.purpose}"):
             hours += _hours(run, chunk, buildings)
-            existing = run.lake.snapshot("forecasts")
-            forecasts += run.lake.append("forecasts", missing(run, existing, chunk, buildings), after=existing)
+            forecasts += run.lake.append("forecasts", partial(missing, run, span=chunk, buildings=buildings))
     return hours, forecasts
 
 
 def _hours(run: Run, chunk: Span, buildings: Sequence[str]) -> int:
-    existing = run.lake.snapshot("hourly_usage")
     is_in = (F.col("measured_at") >= F.lit(chunk.first)) & (F.col("measured_at") < F.lit(chunk.last + HOUR))
     touched = hours_of(run.lake.snapshot("received_readings").frame.where(is_in))
     if buildings:
         touched = touched.where(F.col("building_id").isin(*buildings))
-    return run.lake.append("hourly_usage", missing_hours(run, touched, existing), after=existing)
+    return run.lake.append("hourly_usage", lambda existing: missing_hours(run, touched, existing))
 
 
-def _chunks(span: Span) -> Iterator[Span]:
+def _chunks(span: Span, length: timedelta) -> Iterator[Span]:
     start = span.first
     while start <= span.last:
-        yield Span(start, min(start + CHUNK - HOUR, span.last), span.purpose, span.hindsight)
-        start += CHUNK
+        yield Span(start, min(start + length - HOUR, span.last), span.purpose, span.hindsight)
+        start += length
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

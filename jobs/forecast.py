@@ -61,8 +61,7 @@ def missing(run: Run, existing: Snapshot, span: Span | None = None, buildings: S
 
 def reconcile(run: Run) -> int:
     """Append what the issue window lacks now."""
-    existing = run.lake.snapshot("forecasts")
-    return run.lake.append("forecasts", missing(run, existing), after=existing)
+    return run.lake.append("forecasts", lambda existing: missing(run, existing))
 
 
 FORECAST = Job("forecast", forecast, reconcile)

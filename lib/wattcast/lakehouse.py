@@ -1,12 +1,12 @@
 """The one module that knows Delta: tables by the name of their contract, pinned snapshots, streams and appends.
 
-Facts are appended, never rewritten. Every batch append is a compare-and-swap: its Delta transaction names the version of the
-table that was read to find out what is missing, so of two writers that missed the same rows only one adds them.
+Facts are appended, never rewritten. Processes that append to one table do it in turns: each looks what is missing and adds that
+before another looks. A Delta transaction that names the version that was read is the second guard.
 """
 
 import logging
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial, reduce
@@ -27,7 +27,7 @@ from wattcast.settings import Settings
 from wattcast.views import VIEWS
 
 RETENTION = "interval 30 days"
-CREATED_WITHIN_SECONDS = 120
+CREATED_WITHIN_SECONDS, TURN_SECONDS = 120, 3600
 
 
 @dataclass(frozen=True)
@@ -125,22 +125,25 @@ class Lakehouse:
             F.lit(None).cast("string").alias("building_id")
         )
 
-    def append(self, name: str, rows: DataFrame | None, *, after: Snapshot) -> int:
-        """Append `rows` that `after` lacked; nothing if there are none. Returns how many."""
-        self.own(name)
-        if rows is None:
-            return 0
-        columns = [F.col(column).cast(kind) for column, kind in _types(name)]
-        kept = rows.select(*columns).persist()
-        try:
-            count = kept.count()
-            if count:
-                writer = kept.write.format("delta").mode("append")
-                writer = writer.option("txnAppId", f"wattcast/{name}").option("txnVersion", after.version)
-                writer.save(self.path(name))
-            return count
-        finally:
-            kept.unpersist()
+    def append(self, name: str, wanted: Callable[[Snapshot], DataFrame | None]) -> int:
+        """Append what `wanted` finds missing in the table; returns how many rows. Meanwhile no other process appends to it: one
+        that does is waited for."""
+        with self._turn(name):
+            existing = self.snapshot(name)
+            rows = wanted(existing)
+            if rows is None:
+                return 0
+            columns = [F.col(column).cast(kind) for column, kind in _types(name)]
+            kept = rows.select(*columns).persist()
+            try:
+                count = kept.count()
+                if count:
+                    writer = kept.write.format("delta").mode("append")
+                    writer = writer.option("txnAppId", f"wattcast/{name}").option("txnVersion", existing.version)
+                    writer.save(self.path(name))
+                return count
+            finally:
+                kept.unpersist()
 
     def frame(self, name: str, rows: pd.DataFrame) -> DataFrame:
         """Rows in the columns and types of a table, from pandas; a column that is missing there is null."""
@@ -151,9 +154,9 @@ class Lakehouse:
 
     def replace(self, name: str, rows: DataFrame) -> None:
         """Put `rows` in the place of a table that is no ledger, such as the metadata of buildings; history is kept."""
-        self.own(name)
         columns = [F.col(column).cast(kind) for column, kind in _types(name)]
-        rows.select(*columns).write.format("delta").mode("overwrite").save(self.path(name))
+        with self._turn(name):
+            rows.select(*columns).write.format("delta").mode("overwrite").save(self.path(name))
 
     def append_stream(self, name: str, rows: DataFrame, *, query: str) -> StreamingQuery:
         """Stream `rows` into a table, exactly once."""
@@ -166,11 +169,9 @@ class Lakehouse:
         self, name: str, *, wanted: Callable[[DataFrame, Snapshot], DataFrame | None], on: DataFrame, query: str
     ) -> StreamingQuery:
         """For each micro-batch of `on`, append what `wanted(batch, existing)` finds missing."""
-        self.own(name)
 
         def append(batch: DataFrame, _batch_id: int) -> None:
-            existing = self.snapshot(name)
-            self.append(name, wanted(batch, existing), after=existing)
+            self.append(name, lambda existing: wanted(batch, existing))
 
         return self.start(on.writeStream.foreachBatch(append), query=query)
 
@@ -182,12 +183,22 @@ class Lakehouse:
         return writer.queryName(query).option("checkpointLocation", f"{self.settings.checkpoints_uri}/{query}").start()
 
     def own(self, name: str) -> None:
-        """Become the one writer of a table (or the one runner of a query) until `close` or the end of this process.
+        """Become the one runner of a query, or the one writer of a table that it streams into, until `close` or the end of this
+        process.
 
         Raises:
             TableHasAWriter: another process is it.
         """
         self._locks.take(name)
+
+    @contextmanager
+    def _turn(self, name: str) -> Iterator[None]:
+        """Be the one writer of a table for a while. Another's while is waited for: a batch, or a part of a backfill."""
+        self._locks.take(name, wait_seconds=TURN_SECONDS)
+        try:
+            yield
+        finally:
+            self._locks.release(name)
 
     def close(self) -> None:
         if "_locks" in vars(self):

@@ -36,17 +36,17 @@ class Hours:
 
     def batch(self, *readings: tuple[str, str, str, float], close_at: str | None = None, partition: int = 0) -> int:
         """Receive readings (building, measured at, arrived at, kWh), then append what is missing; returns how many rows."""
-        before, schema = self.run.lake.snapshot("received_readings"), contract("received_readings").schema
+        schema = contract("received_readings").schema
         rows = [self._row(*each, partition) for each in readings]
         received = self.run.spark.createDataFrame([tuple(map(row.get, schema.fieldNames())) for row in rows], schema)
-        self.run.lake.append("received_readings", received, after=before)
+        self.run.lake.append("received_readings", lambda _: received)
         existing = self.run.lake.snapshot("hourly_usage")
         wanted = wanted_hours(
             self.run.lake.snapshot("received_readings").frame, touched=hours_of(received), existing=existing.frame,
             buildings=self.run.lake.table("buildings"), closing=self.run.settings.closing,
             since=self.run.lake.newest(existing, "as_of")[0], close_at=time(close_at) if close_at else None,
         )  # fmt: skip
-        return self.run.lake.append("hourly_usage", wanted, after=existing)
+        return self.run.lake.append("hourly_usage", lambda _: wanted)
 
     def rows(self) -> list[tuple[Any, ...]]:
         """building, hour, revision, available at, kWh, readings seen, coverage, flags; in order."""

@@ -1,11 +1,13 @@
-"""The lake appends what a snapshot lacked, once, and has one writer."""
+"""The lake appends what a table lacks, once, and processes append to it in turns."""
 
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from threading import Event
 
 import pandas as pd
 import psutil
@@ -15,7 +17,7 @@ from pyspark.sql import DataFrame
 
 from wattcast.contracts import contract
 from wattcast.job import Run
-from wattcast.lakehouse import Lakehouse
+from wattcast.lakehouse import Lakehouse, Snapshot
 from wattcast.locks import TableHasAWriter
 
 
@@ -33,35 +35,47 @@ def hours(run: Run, *rows: tuple[str, int]) -> DataFrame:
     return run.spark.createDataFrame([tuple(map(row.get, schema.fieldNames())) for row in made], schema)
 
 
-def test_a_second_writer_is_refused_by_one_sentence_until_the_first_has_closed(once: Run) -> None:
-    once.lake.own("hourly_usage")
-    once.lake.own("hourly_usage")
+def test_a_second_runner_of_a_query_is_refused_by_one_sentence_until_the_first_has_closed(once: Run) -> None:
+    once.lake.own("query-ingest")
+    once.lake.own("query-ingest")
     second = Lakehouse(once.spark, once.settings)
-    with pytest.raises(TableHasAWriter, match=r"hourly_usage has a writer already.*Stop it first"):
-        second.append("hourly_usage", None, after=second.snapshot("hourly_usage"))
+    with pytest.raises(TableHasAWriter, match=r"query-ingest has a writer already.*Stop it first"):
+        second.own("query-ingest")
     once.lake.close()
-    assert second.append("hourly_usage", hours(once, ("b1", 10)), after=second.snapshot("hourly_usage")) == 1
+    second.own("query-ingest")
     second.close()
 
 
 def test_nothing_to_append_makes_no_commit(once: Run) -> None:
     before = once.lake.snapshot("hourly_usage")
-    assert once.lake.append("hourly_usage", None, after=before) == 0
-    assert once.lake.append("hourly_usage", hours(once), after=before) == 0
+    assert once.lake.append("hourly_usage", lambda _: None) == 0
+    assert once.lake.append("hourly_usage", lambda _: hours(once)) == 0
     assert once.lake.snapshot("hourly_usage").version == before.version
-    assert once.lake.append("hourly_usage", hours(once, ("b1", 10)), after=before) == 1
+    assert once.lake.append("hourly_usage", lambda _: hours(once, ("b1", 10))) == 1
     assert once.lake.snapshot("hourly_usage").version == before.version + 1
+    assert before.frame.count() == 0  # a snapshot does not move
 
 
-def test_two_appends_from_one_snapshot_add_their_rows_once(once: Run) -> None:
-    before = once.lake.snapshot("hourly_usage")
-    for _ in range(2):
-        once.lake.append("hourly_usage", hours(once, ("b1", 10)), after=before)
+def test_who_waits_for_its_turn_sees_what_the_other_has_appended(once: Run) -> None:
+    second = Lakehouse(once.spark, once.settings)
+    looked, go_on = Event(), Event()
+
+    def slowly(existing: Snapshot) -> DataFrame:
+        looked.set()
+        assert go_on.wait(60)
+        return hours(once, ("b1", 10))
+
+    def unless_there(existing: Snapshot) -> DataFrame | None:
+        return None if existing.frame.count() else hours(once, ("b1", 10))
+
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(once.lake.append, "hourly_usage", slowly)
+        assert looked.wait(60)
+        other = threads.submit(second.append, "hourly_usage", unless_there)
+        assert not wait([other], timeout=1).done
+        go_on.set()
+        assert (first.result(), other.result()) == (1, 0)
     assert once.lake.table("hourly_usage").count() == 1
-    after = once.lake.snapshot("hourly_usage")
-    once.lake.append("hourly_usage", hours(once, ("b1", 11)), after=after)
-    assert once.lake.table("hourly_usage").count() == 2
-    assert after.frame.count() == 1  # a snapshot does not move
 
 
 def test_newest_sees_rows_that_came_since_it_looked_first(once: Run) -> None:
@@ -70,13 +84,13 @@ def test_newest_sees_rows_that_came_since_it_looked_first(once: Run) -> None:
 
     assert newest() == [None, None]
     for hour in (10, 13, 12):
-        once.lake.append("hourly_usage", hours(once, ("b1", hour)), after=once.lake.snapshot("hourly_usage"))
+        once.lake.append("hourly_usage", lambda _, hour=hour: hours(once, ("b1", hour)))
         latest = 10 if hour == 10 else 13
         assert newest() == [datetime(2017, 6, 1, latest), datetime(2017, 6, 1, latest + 1)]
 
 
 def test_facts_cannot_be_changed(once: Run) -> None:
-    once.lake.append("hourly_usage", hours(once, ("b1", 10)), after=once.lake.snapshot("hourly_usage"))
+    once.lake.append("hourly_usage", lambda _: hours(once, ("b1", 10)))
     with pytest.raises(UnsupportedOperationException, match="only allow appends"):
         once.spark.sql(f"DELETE FROM delta.`{once.lake.path('hourly_usage')}`")
     assert once.lake.table("hourly_usage").count() == 1
@@ -89,19 +103,19 @@ def test_metadata_is_replaced_as_a_whole(once: Run) -> None:
 
 
 def test_the_views_show_the_newest_revision_and_one_row_per_forecast_hour(once: Run) -> None:
-    once.lake.append("hourly_usage", hours(once, ("b1", 10), ("b1", 11)), after=once.lake.snapshot("hourly_usage"))
+    once.lake.append("hourly_usage", lambda _: hours(once, ("b1", 10), ("b1", 11)))
     corrected = hours(once, ("b1", 10)).selectExpr(
         "* EXCEPT (available_at, revision, energy_usage_kwh)",
         "available_at + INTERVAL 1 HOUR AS available_at", "2 AS revision", "9.0 AS energy_usage_kwh",
     )  # fmt: skip
-    once.lake.append("hourly_usage", corrected, after=once.lake.snapshot("hourly_usage"))
+    once.lake.append("hourly_usage", lambda _: corrected)
     once.lake.register_views()
     rows = once.spark.sql("SELECT hour, revision, energy_usage_kwh FROM hourly_usage_latest ORDER BY hour").collect()
     assert [tuple(row) for row in rows] == [(datetime(2017, 6, 1, 10), 2, 9.0), (datetime(2017, 6, 1, 11), 1, 1.0)]
 
 
 LOSES_ITS_LEASE = """
-from wattcast.lakehouse import Lakehouse
+from wattcast.lakehouse import Lakehouse, Snapshot
 from wattcast.locks import end_process
 from wattcast.session import spark_session
 from wattcast.settings import settings

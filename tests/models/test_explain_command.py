@@ -103,7 +103,7 @@ def test_what_cannot_be_explained_is_one_line_and_exit_2(
 
 
 def append(lake: Lakehouse, table: str, rows: list[dict[str, Any]]) -> None:
-    lake.append(table, rows_of(lake.spark, table, rows), after=lake.snapshot(table))
+    lake.append(table, lambda _: rows_of(lake.spark, table, rows))
 
 
 def test_a_forecast_of_the_lake_is_made_anew_from_what_was_known_then_and_explained(
