@@ -1,6 +1,7 @@
 """Build the image and write its SBOM (CycloneDX) beside it: `python k8s/image.py`, or `make image`."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -77,18 +78,24 @@ def bill_of_materials(name: str, inventory: str) -> str:
 
 def _components(packages: Iterable[list[str]]) -> list[Component]:
     locked = _locked_jars()
-    found = {}
-    for kind, namespace, name, number in packages:
-        url = locked.get(name) if kind == "jar" else PackageURL(kind, namespace, name, number)
-        url = url or PackageURL("generic", None, name)  # one of Spark's own
-        found[str(url)] = Component(name=url.name, version=url.version, purl=url, bom_ref=str(url))
-    return list(found.values())
+    urls = {str(url): url for url in (_url(locked, *each) for each in packages)}
+    return [Component(name=url.name, version=url.version, purl=url, bom_ref=text) for text, url in urls.items()]
+
+
+def _url(locked: Mapping[str, PackageURL], kind: str, namespace: str, name: str, number: str) -> PackageURL:
+    if kind != "jar":
+        return PackageURL(kind, namespace, name, number)
+    if name in locked:
+        return locked[name]
+    stem, number = re.split(r"-(?=\d)|$", name.removesuffix(".jar"), maxsplit=1)  # one of Spark's own
+    return PackageURL("generic", None, stem, number)
 
 
 def _locked_jars() -> dict[str, PackageURL]:
     lines = (ROOT / "conf" / "jars.lock").read_text(encoding="utf-8").splitlines()
-    jars = (line.split() for line in lines if line and not line.startswith("#"))
-    return {file: PackageURL("maven", *coordinates.split(":")) for _, file, coordinates, _ in jars}
+    jars = [line.split() for line in lines if line and not line.startswith("#")]
+    parts = {file: coordinates.split(":") for _, file, coordinates, _ in jars}
+    return {file: PackageURL("maven", group, name, number) for file, (group, name, number) in parts.items()}
 
 
 def main(

@@ -1,0 +1,55 @@
+"""What the image is made of is told in CycloneDX, and it is labelled and runs as nobody."""
+
+import json
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from k8s.image import INVENTORY, about, bill_of_materials
+from tests.k8s.cluster.build import WATTCAST, Images
+from tests.k8s.cluster.node import Cluster
+
+
+def components(document: str) -> set[str]:
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(document) is None
+    return {each["purl"] for each in json.loads(document)["components"]}
+
+
+def test_bill_of_materials_names_packages_and_jars_by_their_kind() -> None:
+    inventory = [
+        ["deb", "debian", "tini", "0.19.0-1"],
+        ["pypi", None, "torch", "2.13.0+cpu"],
+        ["jar", None, "delta-storage-4.4.0.jar", ""],
+        ["jar", None, "guava-33.4-jre.jar", ""],
+        ["pypi", None, "torch", "2.13.0+cpu"],
+    ]
+    assert components(bill_of_materials("wattcast:1", json.dumps(inventory))) == {
+        "pkg:deb/debian/tini@0.19.0-1",
+        "pkg:pypi/torch@2.13.0%2Bcpu",
+        "pkg:maven/io.delta/delta-storage@4.4.0",
+        "pkg:generic/guava@33.4-jre",
+    }
+
+
+@pytest.fixture
+def images(cluster: Cluster) -> Images:
+    return Images(cluster.folder)
+
+
+def test_image_is_made_of_what_the_locks_name(images: Images) -> None:
+    found = components(bill_of_materials(WATTCAST, images.engine.python(WATTCAST, INVENTORY)))
+    wanted = (
+        "pkg:pypi/pyspark@4.2.0",
+        "pkg:pypi/wattcast@",
+        "pkg:maven/io.delta/delta-spark_4.2_2.13@4.4.0",
+        "pkg:deb/debian/tini@",
+    )
+    assert [each for each in wanted if not any(purl.startswith(each) for purl in found)] == []
+    assert not any(purl.startswith(("pkg:pypi/pytest@", "pkg:pypi/pip@")) for purl in found)
+
+
+def test_image_is_labelled_and_runs_as_nobody(images: Images) -> None:
+    config = json.loads(images.engine.told("inspect", "--type=image", WATTCAST))["OCIv1"]["config"]
+    labels = {key.rpartition(".")[2]: value for key, value in config["Labels"].items() if "opencontainers" in key}
+    assert (labels["version"], labels["revision"]) == (about()["VERSION"], about()["REVISION"])
+    assert config["User"] == "185"
