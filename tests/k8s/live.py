@@ -74,6 +74,14 @@ class Live:
             each["metadata"]["name"]: each["metadata"]["uid"] for each in found if each["status"]["phase"] == "Running"
         }
 
+    def log(self, name: str) -> str:
+        """What the driver of an application has written; nothing while there is none."""
+        return self.kubectl("logs", f"{name}-driver", check=False).stdout
+
+    def on_this_machine(self, path: str) -> Path:
+        """Where a file of the pods' state folder is."""
+        return self.state / Path(path).relative_to(STATE)
+
     def table(self, name: str, lake: str = "lake") -> pd.DataFrame:
         return DeltaTable(str(self.state / lake / name)).to_pandas()
 

@@ -37,7 +37,7 @@ PROGRAMS = {  # name: its package in the Go module of the same name's folder, an
 }
 DEBIAN, PAUSE, STAND_INS = "localhost/debian:bookworm", "localhost/pause:1", "localhost/stand-ins:1"
 WATTCAST = f"localhost/wattcast:{version('wattcast')}"
-WATTCAST_S3 = f"{WATTCAST}-s3"
+NEXT = f"{WATTCAST}-next"
 
 
 def cluster_folder() -> Path:
@@ -107,20 +107,27 @@ class Images:
         (self.folder / "images").mkdir(parents=True, exist_ok=True)
         self._debian()
         self._pause()
-        self._wattcast(WATTCAST)
-        self._wattcast(WATTCAST_S3, JARS="spark s3")
+        self._wattcast()
+        self._next()
         self._stand_ins()
 
     def archives(self) -> list[Path]:
         """What `build` made."""
         return sorted((self.folder / "images").glob("*.tar"))
 
-    def _wattcast(self, name: str, **arguments: str) -> None:
-        """The project's own Dockerfile, as it is."""
+    def _wattcast(self) -> None:
+        """The project's own Dockerfile, as it is, with the connector for object stores."""
         wheels = os.environ.get("PIP_FIND_LINKS", "")
         volume = [f"--volume={wheels}:/wheels:ro"] if Path(wheels).is_dir() else []
-        self.engine.build(name, labels() | {"BASE_IMAGE": DEBIAN} | arguments, *CACHED, *volume)
-        self._archive(name)
+        self.engine.build(WATTCAST, labels() | {"BASE_IMAGE": DEBIAN, "JARS": "spark s3"}, *CACHED, *volume)
+        self._archive(WATTCAST)
+
+    def _next(self) -> None:
+        """Another image of the same content, to be rolled out."""
+        container = self.engine.told("from", "--pull-never", WATTCAST)
+        self.engine.told("config", "--label", "test=next", container)
+        self.engine.told("commit", "--quiet", "--rm", "--timestamp=0", container, NEXT)
+        self._archive(NEXT)
 
     def _debian(self) -> None:
         """Debian as an image of a registry would have it, with the certificates that this machine trusts."""
