@@ -3,7 +3,7 @@ ARG BASE_IMAGE
 ARG WATTCAST
 FROM ${WATTCAST} AS wattcast
 FROM ${BASE_IMAGE}
-COPY --from=wattcast /opt/spark /opt/spark
+RUN --mount=type=bind,from=wattcast,source=/opt/spark,target=/spark cp -r /spark /opt/spark && rm /opt/spark/jars/bundle-*.jar
 COPY --from=wattcast /etc/passwd /etc/passwd
 COPY broker/*.jar /opt/kafka/libs/
 COPY bin/spark-operator /usr/bin/spark-operator
