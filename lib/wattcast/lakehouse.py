@@ -213,7 +213,7 @@ class Lakehouse:
     def _halt(self) -> None:
         """End the JVM at once, so that no batch in hand is committed."""
         logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it says that there is no answer
-        with suppress(Py4JError):
+        with suppress(Py4JError, OSError):  # the JVM is gone before it answers
             self.spark._jvm.java.lang.Runtime.getRuntime().halt(FAILED)  # type: ignore[union-attr]
 
     def _missing(self) -> list[Contract]:

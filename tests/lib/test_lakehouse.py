@@ -115,7 +115,7 @@ def test_the_views_show_the_newest_revision_and_one_row_per_forecast_hour(once: 
 
 
 LOSES_ITS_LEASE = """
-from wattcast.lakehouse import Lakehouse, Snapshot
+from wattcast.lakehouse import Lakehouse
 from wattcast.locks import end_process
 from wattcast.session import spark_session
 from wattcast.settings import settings
