@@ -99,7 +99,8 @@ class Live:
         (self.state / f"{name}.py").write_text(code, encoding="utf-8")
         made = manifest(application("backfill"), Target(image=WATTCAST))
         made["metadata"]["name"] = name
-        made["spec"] |= {"mainApplicationFile": f"local://{STATE}/{name}.py", "restartPolicy": {"type": "Never"}}
+        once = {**made["spec"]["restartPolicy"], "onFailureRetries": 0}  # a submission is tried again
+        made["spec"] |= {"mainApplicationFile": f"local://{STATE}/{name}.py", "restartPolicy": once}
         made["spec"]["driver"] |= driver or {}
         if secret:
             container = made["spec"]["driver"]["template"]["spec"]["containers"][0]
