@@ -132,7 +132,7 @@ def test_wrong_setting_is_named(variable: str, value: str, says: str) -> None:
     assert says in sentence(WATTCAST, "status", status=2, environment={variable: value})
 
 
-def test_second_writer_of_a_table_is_a_sentence(embedded_broker: EmbeddedBroker, tmp_path: Path) -> None:
+def test_second_runner_of_a_query_is_a_sentence(embedded_broker: EmbeddedBroker, tmp_path: Path) -> None:
     environment = {
         "WATTCAST_STATE": str(tmp_path),
         "WATTCAST_KAFKA__BOOTSTRAP_SERVERS": embedded_broker.bootstrap_servers,
@@ -140,9 +140,9 @@ def test_second_writer_of_a_table_is_a_sentence(embedded_broker: EmbeddedBroker,
     }
     locks = tmp_path / "lake" / ".locks"
     locks.mkdir(parents=True)
-    with FileLock(locks / "hourly_usage.lock"):
+    with FileLock(locks / "query-aggregate.lock"):
         heard = said(WATTCAST, "run", "aggregate", "--once", status=1, environment=environment)
-    assert "hourly_usage has a writer already: another Wattcast process works on" in heard.splitlines()[-1]
+    assert "query-aggregate has a writer already: another Wattcast process works on" in heard.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
