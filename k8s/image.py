@@ -59,12 +59,12 @@ class Engine:
 
     def run(self, *arguments: str) -> None:
         """A command of the program, which prints what it does."""
-        subprocess.run([self.program, *self.options, *arguments], check=True)  # noqa: S603
+        subprocess.run([self.program, *self.options, *arguments], check=True)
 
     def told(self, *arguments: str) -> str:
         """What a command of the program prints."""
         command = [self.program, *self.options, *arguments]
-        return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout.strip()  # noqa: S603
+        return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
 
 
 def bill_of_materials(name: str, inventory: str) -> str:
@@ -132,7 +132,8 @@ def about() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603,S607
+    command = [shutil.which("git") or "git", *arguments]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
 if __name__ == "__main__":

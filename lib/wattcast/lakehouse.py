@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial, reduce
+from typing import Any
 from urllib.parse import urlparse
 
 import pandas as pd
@@ -90,7 +91,7 @@ class Lakehouse:
     def received_offsets(self, name: str, *, topic: str, query: str) -> dict[int, int]:
         """By partition of a topic, the last offset in a table of received records, for a query that has lost its checkpoint;
         nothing for one that has it and knows better."""
-        path = self.spark._jvm.org.apache.hadoop.fs.Path(f"{self.settings.checkpoints_uri}/{query}/metadata")  # type: ignore[union-attr]
+        path = self._jvm.org.apache.hadoop.fs.Path(f"{self.settings.checkpoints_uri}/{query}/metadata")
         if path.getFileSystem(self.spark._jsparkSession.sessionState().newHadoopConf()).exists(path):
             return {}
         rows = self.table(name).where(F.col("kafka_topic") == topic)
@@ -210,19 +211,24 @@ class Lakehouse:
         commit_store = self.spark.conf.get(f"spark.delta.logStore.{scheme}.impl", "") if scheme else ""
         return locks(self.settings, commit_store=commit_store or "", end=partial(end_process, halt=self._halt))
 
+    @property
+    def _jvm(self) -> Any:
+        """Spark's Java side: Hadoop and Delta have there what they lack in Python."""
+        return self.spark._jvm
+
     def _halt(self) -> None:
         """End the JVM at once, so that no batch in hand is committed."""
         logging.getLogger("py4j").setLevel(logging.CRITICAL)  # it says that there is no answer
         with suppress(Py4JError, OSError):  # the JVM is gone before it answers
-            self.spark._jvm.java.lang.Runtime.getRuntime().halt(FAILED)  # type: ignore[union-attr]
+            self._jvm.java.lang.Runtime.getRuntime().halt(FAILED)
 
     def _missing(self) -> list[Contract]:
         return [table for table in tables() if not DeltaTable.isDeltaTable(self.spark, self.path(table.name))]
 
     def _version(self, name: str) -> int:
         """The newest version. Delta's public way, a query of the history, takes a Spark job each time."""
-        jvm, none = self.spark._jvm, self.spark._jvm.scala.Option.empty()  # type: ignore[union-attr]
-        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(name))  # type: ignore[union-attr]
+        none = self._jvm.scala.Option.empty()
+        log = self._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(name))
         return int(log.update(False, none, none).version())
 
 

@@ -228,13 +228,14 @@ class Leases:
 
     def _keep(self) -> None:
         """Renew what is held until it is closed. Anything else ends the process, an error in here too."""
+        reason = "The Leases of this process are not renewed any more: it ends at once."
         try:
             reason = self._renew_until_lost()
-        except BaseException:
-            log.exception("An error while Leases were renewed")
-            reason = "The Leases of this process are not renewed any more: it ends at once."
-        if reason:
-            self._end(reason)
+        finally:
+            if sys.exception():
+                log.exception("An error while Leases were renewed")
+            if reason:
+                self._end(reason)
 
     def _renew_until_lost(self) -> str:
         """Why they are lost; nothing when closing."""

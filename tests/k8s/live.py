@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pandas as pd
 import yaml
 from deltalake import DeltaTable
 from tests.k8s.cluster.build import WATTCAST
-from tests.k8s.cluster.node import ROOT, Cluster, Completed, until
+from tests.k8s.cluster.node import ROOT, Cluster, Completed
 
 from wattcast.deploy.applications import STATE, application
 from wattcast.deploy.manifests import Manifest, Target, manifest
@@ -63,8 +64,12 @@ class Live:
     def state_of(self, name: str) -> str:
         return str(self.application(name).get("status", {}).get("applicationState", {}).get("state", ""))
 
+    def until(self, what: str, found: Callable[[], object], seconds: float) -> None:
+        """Look until it is so; see `Cluster.until`."""
+        self.cluster.until(what, found, seconds)
+
     def wait_for(self, name: str, *states: str, seconds: float = SECONDS) -> None:
-        until(f"{name} is {' or '.join(states)}", lambda: self.state_of(name) in states, seconds)
+        self.until(f"{name} is {' or '.join(states)}", lambda: self.state_of(name) in states, seconds)
 
     def pods(self, role: str, name: str = "pipeline") -> dict[str, str]:
         """Running pods of an application: the unique id of each by its name."""

@@ -7,11 +7,9 @@ import json
 import os
 import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -72,7 +70,7 @@ class Deployment:
         before = self.pod(app)
         with ThreadPoolExecutor() as pool:
             doing = pool.submit(action)
-            until(lambda: doing.done() or self.pod(app) not in ("", before))
+            self.until(lambda: doing.done() or self.pod(app) not in ("", before))
             assert not doing.done(), doing.result().stderr
             self.say(app, status)
             return doing.result()
@@ -89,6 +87,9 @@ class Deployment:
         self.cluster.kubectl(
             "-n", NAMESPACE, "patch", "sparkapplication", app, "--subresource=status", "--type=merge", "-p", ended
         )
+
+    def until(self, found: Callable[[], object]) -> None:
+        self.cluster.until("the cluster comes to it", found, SECONDS)
 
     def things(self) -> list[str]:
         """All that is in the namespace and could be changed, with its version."""
@@ -107,13 +108,6 @@ class Deployment:
 
 
 RUNNING = {"phase": "Running"}
-
-
-def until(found: Callable[[], object], seconds: float = SECONDS) -> None:
-    end = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < end
-        Event().wait(0.5)
 
 
 def waiting(reason: str, message: str = "") -> dict[str, Any]:
@@ -143,9 +137,9 @@ def running(deployment: Deployment) -> Deployment:
     if deployment.image() != IMAGE:
         done = deployment.while_driver("pipeline", RUNNING, deployment.deploy)
         assert done.returncode == 0, done.stderr
-    until(lambda: deployment.pod("pipeline"))
+    deployment.until(lambda: deployment.pod("pipeline"))
     deployment.say("pipeline", RUNNING)
-    until(lambda: deployment.state("pipeline") == "RUNNING")
+    deployment.until(lambda: deployment.state("pipeline") == "RUNNING")
     return deployment
 
 
@@ -217,7 +211,7 @@ def test_namespace_made_to_try_documents_out_is_taken_away_where_one_is_refused(
     text = deployment.rendered().replace(NAMESPACE, "wattcast-new").replace("storage: 10Gi", "storage: ten")
     secretless = "\n---\n".join(each for each in text.split("\n---\n") if "kind: SparkApplication" not in each)
     assert "PersistentVolumeClaim wattcast-state is refused" in sentence(deployment.applied(secretless))
-    until(lambda: not deployment.asked("get", "namespace", "wattcast-new", "-o", "name"))
+    deployment.until(lambda: not deployment.asked("get", "namespace", "wattcast-new", "-o", "name"))
 
 
 def test_missing_namespace_and_secrets_are_told_how_to_make(deployment: Deployment) -> None:
@@ -339,13 +333,13 @@ def test_backfill_is_followed_to_its_end(running: Deployment, state: str, status
     with ThreadPoolExecutor() as pool:
         command = ("backfill", "submit", "--from", "2026-01-01", "--to", "2026-01-03T06:00", "--buildings", "a,b")
         doing = pool.submit(running.wattcast, *command)
-        until(lambda: doing.done() or backfills())
+        running.until(lambda: doing.done() or backfills())
         assert not doing.done(), doing.result().stderr
         (name,) = backfills()
         running.asked(
             "patch", "sparkapplication", name, "--type=merge", "-p", '{"spec":{"restartPolicy":{"type":"Never"}}}'
         )
-        until(lambda: running.pod(name) and running.state(name) == "SUBMITTED")
+        running.until(lambda: running.pod(name) and running.state(name) == "SUBMITTED")
         pod = yaml.safe_load(running.asked("get", "pod", f"{name}-driver", "-o", "yaml"))
         running.end(name, state)
         done = doing.result()

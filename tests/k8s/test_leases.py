@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any, TextIO
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -68,7 +69,7 @@ def kubectl(cluster: Any, namespace: str) -> Kubectl:
 def pod(cluster: Any, kubectl: Kubectl, namespace: str, tmp_path: Path) -> Iterator[Callable[..., Pod]]:
     """Starts a process as if in a pod of that name, with the account of a driver."""
     known = yaml.safe_load(Path(cluster.kubeconfig).read_text(encoding="utf-8"))["clusters"][0]["cluster"]
-    host, port = re.fullmatch(r"https://(.+):(\d+)", known["server"]).groups()  # type: ignore[union-attr]
+    server = urlsplit(known["server"])
     account = tmp_path / "account"
     account.mkdir()
     (account / "token").write_text(kubectl("create", "token", "wattcast-driver").stdout.strip())
@@ -80,7 +81,8 @@ def pod(cluster: Any, kubectl: Kubectl, namespace: str, tmp_path: Path) -> Itera
         def start(name: str, *tables: str, lake: str = LAKE) -> Pod:
             said = tmp_path / uuid4().hex
             os.mkfifo(said)
-            environment = [f"HOSTNAME={name}", f"KUBERNETES_SERVICE_HOST={host}", f"KUBERNETES_SERVICE_PORT={port}"]
+            service = {"HOST": server.hostname, "PORT": server.port}
+            environment = [f"HOSTNAME={name}", *(f"KUBERNETES_SERVICE_{key}={value}" for key, value in service.items())]
             command = ["env", *environment, sys.executable, HOLDER, said, account, lake, SECONDS, *tables]
             ended = threads.submit(cluster.run, *map(str, command))
             started.append(Pod(said.open(encoding="utf-8"), ended))

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 from tests.k8s.cluster.build import NEXT, WATTCAST, build_object_store
-from tests.k8s.cluster.node import Cluster, until
+from tests.k8s.cluster.node import Cluster
 from tests.k8s.cluster.parts import NODE_IP
 from tests.k8s.live import NAMESPACE, OVERLAY, Live
 
@@ -50,7 +50,7 @@ def readings(live: Live) -> Live:
 def test_pods_run_as_nobody_at_the_level_that_the_namespace_enforces(readings: Live) -> None:
     level = "jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}"
     assert readings.cluster.asked("get", "namespace", NAMESPACE, "-o", level) == "restricted"
-    until("an executor runs", lambda: readings.pods("executor"), 120)
+    readings.until("an executor runs", lambda: readings.pods("executor"), 120)
     for pod in (*readings.pods("driver"), *readings.pods("executor"), "kafka-0", "console"):
         status = readings.kubectl("exec", pod, "--", "cat", "/proc/1/status").stdout
         found = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -76,25 +76,25 @@ def test_killed_driver_is_started_again_and_nothing_is_lost_or_doubled(readings:
         "wattcast", "replay", READINGS, "--from", "2026-01-02", "--to", "2026-01-03"
     )
     begun = readings.batches("ingest")[0]
-    until("a batch is in hand", lambda: readings.batches("ingest")[0] > begun, 120)
+    readings.until("a batch is in hand", lambda: readings.batches("ingest")[0] > begun, 120)
     readings.kubectl("delete", "pod", "pipeline-driver", "--grace-period=0", "--force")
-    until("the operator starts another driver", lambda: set(readings.pods("driver").values()) - {before}, 240)
+    readings.until("the operator starts another driver", lambda: set(readings.pods("driver").values()) - {before}, 240)
     assert sending.wait(120) == 0
     assert_arrived(readings, days=2, audited=True)
 
 
 def test_killed_executor_is_replaced_and_the_batch_goes_on(readings: Live) -> None:
     (driver,) = readings.pods("driver").values()
-    until("an executor runs", lambda: readings.pods("executor"), 120)
+    readings.until("an executor runs", lambda: readings.pods("executor"), 120)
     executors = set(readings.pods("executor").values())
     sending = readings.console_in_background(
         "wattcast", "replay", READINGS, "--from", "2026-01-03", "--to", "2026-01-04"
     )
     begun = readings.batches("aggregate")[0]
-    until("a batch is in hand", lambda: readings.batches("aggregate")[0] > begun, 120)
+    readings.until("a batch is in hand", lambda: readings.batches("aggregate")[0] > begun, 120)
     for name in readings.pods("executor"):
         readings.kubectl("delete", "pod", name, "--grace-period=0", "--force")
-    until("there is another executor", lambda: set(readings.pods("executor").values()) - executors, 120)
+    readings.until("there is another executor", lambda: set(readings.pods("executor").values()) - executors, 120)
     assert sending.wait(120) == 0
     assert_arrived(readings, days=3)
     assert set(readings.pods("driver").values()) == {driver}
@@ -103,7 +103,7 @@ def test_killed_executor_is_replaced_and_the_batch_goes_on(readings: Live) -> No
 def test_stop_ends_between_two_batches_and_start_goes_on(readings: Live) -> None:
     sending = readings.console_in_background("wattcast", "replay", READINGS, "--from", "2026-01-04")
     begun = readings.batches("ingest")[0]
-    until("a batch is in hand", lambda: readings.batches("ingest")[0] > begun, 120)
+    readings.until("a batch is in hand", lambda: readings.batches("ingest")[0] > begun, 120)
     stopped = readings.wattcast("stop", "pipeline")
     assert (stopped.returncode, stopped.stdout) == (0, "pipeline is stopped\n"), stopped.stderr
     assert sending.wait(120) == 0
@@ -134,12 +134,12 @@ def test_second_copy_is_refused_and_takes_over_when_the_first_ends(readings: Liv
         stdin=json.dumps({**{key: copy[key] for key in ("apiVersion", "kind")}, "metadata": {"name": "copy"}, "spec": spec}),
     )  # fmt: skip
     refused = "has a writer already: pipeline-driver/"
-    until("the copy is refused", lambda: refused in readings.log("copy"), 180)
+    readings.until("the copy is refused", lambda: refused in readings.log("copy"), 180)
     assert readings.state_of("pipeline") == "RUNNING"
     assert readings.wattcast("stop", "pipeline").returncode == 0
     begun = readings.batches("ingest")[0]
     readings.console("wattcast", "replay", READINGS, "--to", "2026-01-01T06:00:00")
-    until("the copy goes on", lambda: readings.batches("ingest")[1] > begun, 240)
+    readings.until("the copy goes on", lambda: readings.batches("ingest")[1] > begun, 240)
     readings.kubectl("delete", "sparkapplication", "copy")
     assert readings.wattcast("start", "pipeline").returncode == 0
 
@@ -161,7 +161,7 @@ def test_backfill_and_training_complete_and_the_new_model_forecasts(readings: Li
     assert done.returncode == 0, done.stdout + done.stderr
     readings.console("wattcast", "models", "promote", "1", "--force", "--reason", "to see that it is taken up")
     readings.console("wattcast", "replay", READINGS, "--from", "2026-01-04")
-    until("the new model forecasts", lambda: "tried" in set(readings.table("forecasts")["model_name"]), 240)
+    readings.until("the new model forecasts", lambda: "tried" in set(readings.table("forecasts")["model_name"]), 240)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def object_store(cluster: Cluster) -> Iterator[None]:
         cluster.inside(build_object_store(cluster.folder), *address), stdout=log, stderr=log
     ) as server:  # fmt: skip
         bucket = ("curl", "-sf", "-X", "PUT", f"http://{NODE_IP}:9000/wattcast")
-        until("the object store answers", lambda: cluster.run(*bucket).returncode == 0, 60)
+        cluster.until("the object store answers", lambda: cluster.run(*bucket).returncode == 0, 60)
         yield
         server.terminate()
 
@@ -192,7 +192,7 @@ def test_new_image_with_the_lake_in_an_object_store_rolls_out(readings: Live, ob
         """What SQL says; nothing while the tables are being made."""
         return readings.kubectl("exec", "console", "--", *query, check=False).stdout
 
-    until("forecasts are in the object store", lambda: f" {BUILDINGS} " in forecasts(), 300)
+    readings.until("forecasts are in the object store", lambda: f" {BUILDINGS} " in forecasts(), 300)
 
 
 def test_failure_a_missing_secret_and_a_lack_of_memory_are_said_in_words(live: Live) -> None:
@@ -203,7 +203,7 @@ def test_failure_a_missing_secret_and_a_lack_of_memory_are_said_in_words(live: L
     assert "no such meter" in live.what_is_wrong("fails")
     live.wait_for("hungry", "FAILED")
     assert "ran out of memory" in live.what_is_wrong("hungry")
-    until("the Secret is named", lambda: "the Secret absent-creds that" in live.what_is_wrong("creds"), 120)
+    live.until("the Secret is named", lambda: "the Secret absent-creds that" in live.what_is_wrong("creds"), 120)
     live.kubectl("delete", "sparkapplication", "fails", "hungry", "creds")
 
 
@@ -211,7 +211,7 @@ def assert_arrived(live: Live, *, days: int, audited: bool = False) -> None:
     """All readings are in the table and their hours, too; with an audit, every record of Kafka is one row."""
     rows = BUILDINGS * 24 * days
     for table in ("received_readings", "hourly_usage"):
-        until(f"{rows} rows are in {table}", lambda table=table: len(live.table(table)) >= rows, 240)
+        live.until(f"{rows} rows are in {table}", lambda table=table: len(live.table(table)) >= rows, 240)
     assert len(live.table("received_readings")) == rows
     if audited:
         audit = json.loads(live.console("wattcast", "audit", "--json"))

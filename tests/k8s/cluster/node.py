@@ -10,32 +10,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 from tests.k8s.cluster.parts import NODE, SERVER_NAMES, USERS, certificates, write_configuration
 
 ROOT = Path(__file__).parents[3]
-POLL_SECONDS = 0.5
+LOOK_SECONDS = 0.5
 CGROUPS = Path("/sys/fs/cgroup")
 Completed = subprocess.CompletedProcess[str]
 
 
 class NotInTime(AssertionError):
     """What was waited for did not come."""
-
-
-def until(what: str, found: Callable[[], object], seconds: float) -> None:
-    """Ask until it is so.
-
-    Raises:
-        NotInTime: it was not within so many seconds.
-    """
-    end = time.monotonic() + seconds
-    while not found():
-        if time.monotonic() > end:
-            raise NotInTime(f"{what}: not within {seconds:.0f} s")
-        time.sleep(POLL_SECONDS)
 
 
 class Cluster:
@@ -60,10 +48,10 @@ class Cluster:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=ROOT,
             )  # fmt: skip
         self._pid_file.write_text(str(holder.pid), encoding="ascii")
-        until("the API server answers", lambda: self.asked("get", "--raw", "/readyz") == "ok", 120)
-        until("the default service account is there", lambda: self.asked("get", "serviceaccount", "default"), 60)
+        self.until("the API server answers", lambda: self.asked("get", "--raw", "/readyz") == "ok", 120)
+        self.until("the default service account is there", lambda: self.asked("get", "serviceaccount", "default"), 60)
         ready = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
-        until("the node is ready", lambda: self.asked("get", "node", NODE, "-o", ready) == "True", 120)
+        self.until("the node is ready", lambda: self.asked("get", "node", NODE, "-o", ready) == "True", 120)
 
     def down(self) -> None:
         """End it; only images stay, for the next time."""
@@ -113,12 +101,28 @@ class Cluster:
             subprocess.run(command, check=True, capture_output=True)
             known.write_text(state, encoding="ascii")
 
+    def until(self, what: str, found: Callable[[], object], seconds: float) -> None:
+        """Look until it is so.
+
+        Raises:
+            NotInTime: it was not within so many seconds.
+            AssertionError: the cluster has ended.
+        """
+        end = time.monotonic() + seconds
+        while not found():
+            if time.monotonic() > end:
+                raise NotInTime(f"{what}: not within {seconds:.0f} s")
+            if (holder := self._holder()) is None:
+                raise AssertionError(f"{what}: the cluster has ended; see {self.run_folder / 'logs'}")
+            with suppress(psutil.TimeoutExpired):
+                holder.wait(LOOK_SECONDS)
+
     def _inner(self) -> int:
         """Process 1 of the namespaces, as seen from outside."""
         holder = self._holder()
         if holder is None:
             raise AssertionError("the cluster is not up")
-        until("the supervisor runs", holder.children, 10)
+        self.until("the supervisor runs", holder.children, 10)
         return int(holder.children()[0].pid)
 
     def _holder(self) -> psutil.Process | None:

@@ -80,7 +80,7 @@ def lay_out(home: Path, classpath: str) -> None:
     cluster = "w" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]  # an id must not begin with "-"
     tool = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", "format.properties")
     with new_log(home).open("wb") as log:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             java_command(classpath, FORMAT_HEAP_MEGABYTES, *tool),
             cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, timeout=FORMAT_SECONDS,
         )  # fmt: skip

@@ -148,7 +148,7 @@ def retrieve(coordinates: Iterable[str], folder: Path, *, transitive: bool) -> N
         "-retrieve", f"{folder}/{RETRIEVE_PATTERN}",
     ]  # fmt: skip
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_SECONDS, check=False, cwd=folder
         )
     except subprocess.TimeoutExpired as error:

@@ -130,7 +130,7 @@ class EmbeddedBroker:
         tie = "detached" if self._detached else str(os.getpid())
         command = [sys.executable, "-I", "-S", "-c", _BECOME_BROKER, tie, *java]
         with new_log(self._home).open("wb") as log:  # a session of its own: Ctrl-C is for us, we stop the broker
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(
                 command, cwd=self._home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         owner = None if self._detached else psutil.Process()

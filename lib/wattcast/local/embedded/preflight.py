@@ -31,7 +31,7 @@ def check_java() -> int:
     """The major version of the Java that JAVA_HOME or else PATH names."""
     java = java_executable()
     try:
-        done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+        done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unsupported(
             f"Wattcast needs Java {JAVA_NEEDED} or newer and {java} does not run ({error}): {_how()}."
