@@ -1,6 +1,6 @@
 """The predictor: an artifact as one small value that travels to any process and turns arrays into forecasts there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,7 +38,7 @@ class Predictor:
 
     config: dict[str, Any]
     weights: bytes
-    device: str = "cpu"
+    device: str = field(default="cpu", kw_only=True)
 
     @classmethod
     def read(cls, folder: Path | str) -> Self:
