@@ -72,6 +72,7 @@ def local_settings(embedded_broker: EmbeddedBroker, tmp_path: Path) -> Settings:
                 "readings_topic": f"readings-{tag}",
                 "weather_forecasts_topic": f"weather-forecasts-{tag}",
                 "forecasts_topic": f"forecasts-{tag}",
+                "alerts_topic": f"alerts-{tag}",
             }
         )
         .model_copy(update={"state": tmp_path})

@@ -45,6 +45,7 @@ class KafkaSettings(_Section):
     readings_topic: str = "readings"
     weather_forecasts_topic: str = "weather-forecasts"
     forecasts_topic: str = "forecasts"
+    alerts_topic: str = "alerts"
     partitions: Positive = 3
     replication_factor: Positive = 1
     timestamp_type: Literal["LogAppendTime", "CreateTime"] = "LogAppendTime"

@@ -1,5 +1,22 @@
 """Views over the tables, by the names under which SQL knows them."""
 
+# MAE, RMSE and so on of a group of scored hours. CV-RMSE and NMBE as in ASHRAE Guideline 14, without its correction for the
+# number of parameters; the baselines on the hours for which they have a value.
+ACCURACY = """
+        count(*) AS hours, avg(actual_kwh) AS mean_kwh, avg(abs(error_kwh)) AS mae_kwh,
+        sqrt(avg(error_kwh * error_kwh)) AS rmse_kwh,
+        sqrt(avg(error_kwh * error_kwh)) / nullif(abs(avg(actual_kwh)), 0) AS cv_rmse,
+        avg(error_kwh) / nullif(avg(actual_kwh), 0) AS nmbe,
+        avg(pinball_kwh) AS pinball_kwh, avg(CAST(in_interval AS DOUBLE)) AS interval_coverage,
+        avg(abs(last_week_kwh - actual_kwh)) AS last_week_mae_kwh, avg(abs(last_day_kwh - actual_kwh)) AS last_day_mae_kwh"""
+
+
+def _accuracy_by(*columns: str) -> str:
+    """Accuracy of the scores of today by some of their columns and by purpose."""
+    by = ", ".join(("purpose", *columns))
+    return f"SELECT {by}, {ACCURACY} FROM forecast_scores_latest GROUP BY ALL"  # noqa: S608 (names of this module)
+
+
 VIEWS = {
     "readings": """
         SELECT building_id, device_id, measured_at, temperature_c, humidity_pct, occupancy, energy_usage_kwh,
@@ -29,4 +46,22 @@ VIEWS = {
             SELECT *, row_number() OVER (PARTITION BY building_id ORDER BY origin DESC) AS newest
             FROM forecasts WHERE purpose = 'live')
         WHERE newest = 1""",
+    "forecast_scores_latest": """
+        SELECT * EXCEPT (newest) FROM (
+            SELECT *, row_number() OVER (PARTITION BY forecast_id, lead_hours ORDER BY available_at DESC) AS newest
+            FROM forecast_scores)
+        WHERE newest = 1""",
+    "accuracy_by_building": _accuracy_by("building_id", "model_name", "model_version"),
+    "accuracy_by_lead": _accuracy_by("lead_hours", "model_name", "model_version"),
+    "accuracy_by_model": _accuracy_by("model_name", "model_version", "method"),
+    "accuracy_by_hour": _accuracy_by("local_hour", "model_name", "model_version"),
+    "accuracy_by_day": _accuracy_by("date(target_hour) AS day", "model_name", "model_version"),
+    "health_latest": """
+        SELECT * EXCEPT (newest) FROM (
+            SELECT *, row_number() OVER (PARTITION BY measure, scope, subject ORDER BY as_of DESC) AS newest FROM health)
+        WHERE newest = 1""",
+    "open_alerts": """
+        SELECT * EXCEPT (newest) FROM (
+            SELECT *, row_number() OVER (PARTITION BY alert_id ORDER BY changed_at DESC, state DESC) AS newest FROM alerts)
+        WHERE newest = 1 AND state = 'firing'""",
 }

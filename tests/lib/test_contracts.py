@@ -18,7 +18,12 @@ FORECAST = {
     "p90_kwh": [3.0], "method": "model", "model_name": "mlp", "model_version": "1", "warnings": ["gaps"],
     "created_at": "2017-06-01T10:00:01Z",
 }  # fmt: skip
-GOOD = {"readings": READING, "weather-forecasts": WEATHER, "forecast-messages": FORECAST}
+ALERT = {
+    "schema_version": 1, "alert_id": "a1", "state": "firing", "changed_at": "2017-06-01T10:00:00Z", "rule": "meter_silent",
+    "severity": "warning", "scope": "building", "subject": "b1", "started_at": "2017-06-01T10:00:00Z", "value": 400.0,
+    "threshold": 360.0, "message": "b1 is silent", "created_at": "2017-06-01T10:00:01Z",
+}  # fmt: skip
+GOOD = {"readings": READING, "weather-forecasts": WEATHER, "forecast-messages": FORECAST, "alert-messages": ALERT}
 OLD = """
 apiVersion: v3.1.0
 kind: DataContract
