@@ -57,7 +57,7 @@ def learn_in_two(source: TrainingData, options: TrainingOptions, checkpoint: Pat
         address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", MEMBER, str(task), str(checkpoint.with_suffix(f".{rank}"))],
+            [sys.executable, "-X", "faulthandler", "-c", MEMBER, str(task), str(checkpoint.with_suffix(f".{rank}"))],
             env=os.environ | address | {"RANK": str(rank), "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             text=True,
