@@ -35,7 +35,8 @@ class ContractError(ValueError):
 
 @dataclass(frozen=True)
 class Column:
-    """One column or message field. `limits` are ODCS logicalTypeOptions; `rules` map a rule's name to the SQL that must hold."""
+    """One column or message field. `limits` are ODCS logicalTypeOptions; `rules` map a rule's name to the SQL that must hold,
+    `breaches` to what is wrong where it does not."""
 
     name: str
     logical_type: str
@@ -48,6 +49,7 @@ class Column:
     key_position: int | None = None
     partition_position: int | None = None
     item_type: str | None = None
+    breaches: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ddl(self) -> str:
@@ -249,4 +251,5 @@ def _column(declared: SchemaProperty) -> Column:
         key_position=declared.primaryKeyPosition if declared.primaryKey else None,
         partition_position=declared.partitionKeyPosition if declared.partitioned else None,
         item_type=declared.items.logicalType if declared.items else None,
+        breaches={rule.name or "": rule.description or "" for rule in declared.quality or []},
     )
