@@ -81,7 +81,8 @@ def _passing_on(job: str) -> "Callable[[typer.Context], None]":
     return command
 
 
-for name, said in MODEL_JOBS.items():
+OTHER_JOBS = {"maintain": "Compact and vacuum the tables, beside the jobs that write them."}
+for name, said in (MODEL_JOBS | OTHER_JOBS).items():
     app.command(name, help=said, context_settings=PASSED_ON)(_passing_on(name))
 
 
