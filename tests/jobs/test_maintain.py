@@ -162,7 +162,7 @@ def test_retention_takes_away_what_is_older_than_the_newest_row_and_streams_go_o
     days = [500, 401, 400, 0]
     seen: list[float] = []
     for number, back in enumerate(days):
-        rows = pd.DataFrame([measurement(newest - timedelta(days=back), float(number))])
+        rows = pd.DataFrame([measurement(newest - timedelta(days=back), float(number))], dtype=object)
         once.lake.append("health", lambda _, rows=rows: once.lake.frame("health", rows))
 
     def follow() -> None:
@@ -177,7 +177,7 @@ def test_retention_takes_away_what_is_older_than_the_newest_row_and_streams_go_o
     assert upkeep(once, "health").rows_deleted == 2
     assert upkeep(once, "health").rows_deleted == 0
     assert sorted(row.value for row in once.lake.table("health").collect()) == [2, 3]
-    rows = pd.DataFrame([measurement(newest + timedelta(hours=1), 4.0)])
+    rows = pd.DataFrame([measurement(newest + timedelta(hours=1), 4.0)], dtype=object)
     once.lake.append("health", lambda _: once.lake.frame("health", rows))
     follow()
     assert sorted(seen) == [0, 1, 2, 3, 4]
