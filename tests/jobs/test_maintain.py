@@ -70,7 +70,7 @@ def settle(queries: list[StreamingQuery], total: int, seen: Counter[Place]) -> N
 
 
 def test_compaction_beside_running_streams_loses_nothing_and_repeats_nothing(once: Run) -> None:
-    topic, rounds = once.settings.kafka.readings_topic, 6
+    topic, rounds = once.settings.kafka.readings_topic, 3
     with streaming(once) as (live, queries, seen):
         for number in range(rounds):
             send(live.broker, topic, [reading("b1", "2026-03-01T09:00", number), b"rubbish"], arrival=ARRIVAL)
