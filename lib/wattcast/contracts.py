@@ -219,9 +219,9 @@ def _contract(document: OpenDataContractStandard, documents: Mapping[str, OpenDa
         raise ContractError(f"Contract {document.id}: id, version and exactly one schema are needed.")
     schema, properties = schemas[0], _custom(schemas[0].customProperties)
     own = [_column(each) for each in schema.properties or []]
-    shared = documents[properties["columnsOf"]] if properties.get("columnsOf") else None
     if fault := _unkept(properties, own):
         raise ContractError(f"Contract {document.id}: {fault}.")
+    shared = documents[properties["columnsOf"]] if properties.get("columnsOf") else None
     if shared is not None:
         own += _shared_columns(shared, taken={column.name for column in own}, in_table=schema.physicalType == "table")
     return Contract(
