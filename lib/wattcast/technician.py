@@ -143,7 +143,7 @@ def register(app: typer.Typer) -> None:
 def _buildings(settings: "Settings") -> "list[tuple[object, ...]]":
     """The metadata of the lake; none where there is no lake yet."""
     from deltalake import DeltaTable
-    from deltalake.exceptions import TableNotFoundError
+    from deltalake.exceptions import DeltaError, TableNotFoundError
 
     from wattcast.contracts import contract
 
@@ -151,6 +151,8 @@ def _buildings(settings: "Settings") -> "list[tuple[object, ...]]":
         rows = DeltaTable(f"{settings.lake_uri}/buildings").to_pyarrow_dataset().to_table()
     except TableNotFoundError:
         return []
+    except DeltaError as error:
+        _refuse(f"The table buildings of the lake cannot be read: {str(error).splitlines()[0]}")
     return [tuple(row[name] for name in contract("buildings").column_names) for row in rows.to_pylist()]
 
 
