@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 
 from rich.console import Console
@@ -13,6 +15,8 @@ from wattcast.contracts import tables
 from wattcast.errors import FAILED, told
 from wattcast.job import configure_logging, opened
 from wattcast.maintenance import Files, Maintained, maintained
+
+STDOUT, STDERR = 1, 2
 
 
 def report(done: Sequence[Maintained]) -> Table:
@@ -46,11 +50,24 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+@contextmanager
+def _output_kept() -> Iterator[None]:
+    """Meanwhile what is written to the standard output goes to the standard error: a VACUUM of Delta writes there from the JVM."""
+    sys.stdout.flush()
+    output = os.dup(STDOUT)
+    os.dup2(STDERR, STDOUT)
+    try:
+        yield
+    finally:
+        os.dup2(output, STDOUT)
+        os.close(output)
+
+
 @told()
 def main(argv: Sequence[str] | None = None) -> None:
     options = _options(argv)
     configure_logging()
-    with opened(name="maintain", with_broker=False) as run:
+    with _output_kept(), opened(name="maintain", with_broker=False) as run:
         done = [maintained(run.lake, name) for name in options.tables]
     if options.json:
         print(json.dumps({"tables": [asdict(each) for each in done]}, indent=2))
