@@ -52,7 +52,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 @contextmanager
 def _output_kept() -> Iterator[None]:
-    """Meanwhile what is written to the standard output goes to the standard error: a VACUUM of Delta writes there from the JVM."""
+    """Meanwhile the standard output goes to the standard error: a VACUUM of Delta writes there from the JVM."""
     sys.stdout.flush()
     output = os.dup(STDOUT)
     os.dup2(STDERR, STDOUT)
