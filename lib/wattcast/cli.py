@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
+from wattcast import technician
 from wattcast.deploy import commands
 from wattcast.errors import REFUSED, told
 
@@ -32,6 +33,7 @@ app = typer.Typer(
 buildings_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Metadata of buildings.")
 app.add_typer(buildings_app, name="buildings")
 commands.register(app)
+technician.register(app)
 
 JOBS = ("ingest", "aggregate", "forecast", "publish", "pipeline", "backfill")
 MODEL_JOBS = {
@@ -79,7 +81,8 @@ def _passing_on(job: str) -> "Callable[[typer.Context], None]":
     return command
 
 
-for name, said in MODEL_JOBS.items():
+OTHER_JOBS = {"maintain": "Compact and vacuum the tables, beside the jobs that write them."}
+for name, said in (MODEL_JOBS | OTHER_JOBS).items():
     app.command(name, help=said, context_settings=PASSED_ON)(_passing_on(name))
 
 

@@ -35,7 +35,8 @@ class ContractError(ValueError):
 
 @dataclass(frozen=True)
 class Column:
-    """One column or message field. `limits` are ODCS logicalTypeOptions; `rules` map a rule's name to the SQL that must hold."""
+    """One column or message field. `limits` are ODCS logicalTypeOptions; `rules` map a rule's name to the SQL that must hold,
+    `breaches` to what is wrong where it does not."""
 
     name: str
     logical_type: str
@@ -48,6 +49,7 @@ class Column:
     key_position: int | None = None
     partition_position: int | None = None
     item_type: str | None = None
+    breaches: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ddl(self) -> str:
@@ -67,6 +69,14 @@ class Column:
         if not self.required:
             schema["type"] = [schema["type"], "null"]
         return schema
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Rows stay until the newest one is so many days newer, by a column of times."""
+
+    days: int
+    column: str
 
 
 @dataclass(frozen=True)
@@ -112,6 +122,12 @@ class Contract:
     def rules(self) -> dict[str, str]:
         """SQL that must hold, by rule name, over all columns."""
         return {name: sql for column in self.columns for name, sql in column.rules.items()}
+
+    @property
+    def retention(self) -> Retention | None:
+        """How long rows are kept; None: for ever."""
+        days = self.properties.get("retentionDays")
+        return Retention(int(days), str(self.properties["retentionBy"])) if days else None
 
     def json_schema(self) -> dict[str, Any]:
         """JSON Schema of a message; the rules that SQL states are not in it. Unknown further fields are allowed."""
@@ -203,6 +219,8 @@ def _contract(document: OpenDataContractStandard, documents: Mapping[str, OpenDa
         raise ContractError(f"Contract {document.id}: id, version and exactly one schema are needed.")
     schema, properties = schemas[0], _custom(schemas[0].customProperties)
     own = [_column(each) for each in schema.properties or []]
+    if fault := _unkept(properties, own):
+        raise ContractError(f"Contract {document.id}: {fault}.")
     shared = documents[properties["columnsOf"]] if properties.get("columnsOf") else None
     if shared is not None:
         own += _shared_columns(shared, taken={column.name for column in own}, in_table=schema.physicalType == "table")
@@ -214,6 +232,21 @@ def _contract(document: OpenDataContractStandard, documents: Mapping[str, OpenDa
         columns=tuple(own),
         properties=properties,
     )
+
+
+def _unkept(properties: Mapping[str, Any], columns: list[Column]) -> str:
+    """Why rows cannot be kept for a time only; empty where all is right."""
+    days, column = properties.get("retentionDays"), properties.get("retentionBy")
+    if days is None:
+        return ""
+    if properties.get("columnsOf"):
+        return (
+            "a ledger has no retentionDays, since the audit would miss its rows and a late reading the rest of its hour"
+        )
+    if not isinstance(days, int) or days < 1:
+        return f"retentionDays cannot be {days}"
+    times = [each.name for each in columns if each.logical_type == "timestamp" and each.required]
+    return "" if column in times else f"retentionBy must name one of {', '.join(times)}, not {column}"
 
 
 def _shared_columns(document: OpenDataContractStandard, *, taken: set[str], in_table: bool) -> list[Column]:
@@ -249,4 +282,5 @@ def _column(declared: SchemaProperty) -> Column:
         key_position=declared.primaryKeyPosition if declared.primaryKey else None,
         partition_position=declared.partitionKeyPosition if declared.partitioned else None,
         item_type=declared.items.logicalType if declared.items else None,
+        breaches={rule.name or "": rule.description or "" for rule in declared.quality or []},
     )

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import signal
 import sys
 import threading
@@ -19,6 +18,7 @@ from wattcast.broker import Broker
 from wattcast.errors import told
 from wattcast.lakehouse import Lakehouse
 from wattcast.local.embedded.preflight import check_java
+from wattcast.logs import configure_logging as configure_logging  # the jobs take it from here
 from wattcast.session import is_submitted, spark_session
 from wattcast.settings import Settings, settings
 
@@ -114,14 +114,6 @@ def connected(current: Settings) -> Settings:
             "No Kafka broker is known: start the embedded one with `wattcast up`, or set WATTCAST_KAFKA__BOOTSTRAP_SERVERS."
         )
     return current.with_changes(kafka={"bootstrap_servers": servers})
-
-
-def configure_logging() -> None:
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr
-    )
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of every moment for which the machine was busy
-    log.setLevel(os.environ.get("WATTCAST_LOG_LEVEL", "INFO"))
 
 
 def instant(text: str) -> datetime:

@@ -1,7 +1,7 @@
 """The one module that knows Delta: tables by the name of their contract, pinned snapshots, streams and appends.
 
-Facts are appended, never rewritten. Processes that append to one table do it in turns: each looks what is missing and adds that
-before another looks. A Delta transaction that names the version that was read is the second guard.
+Facts are appended, never rewritten. Processes that write one table do it in turns: each looks what is missing and adds that
+before another looks. A Delta transaction that counts on from the last append that was seen is the second guard.
 """
 
 import logging
@@ -63,20 +63,17 @@ class Lakehouse:
                 .location(self.path(table.name))
                 .addColumns(table.schema)
                 .comment(table.description)
-                .property("delta.deletedFileRetentionDuration", RETENTION)
-                .property("delta.logRetentionDuration", RETENTION)
-                .property("delta.appendOnly", "true" if table.properties.get("appendOnly", True) else "false")
                 .property("wattcast.contractVersion", table.version)
             )
+            for key, value in properties_of(table).items():
+                builder = builder.property(key, value)
             if table.partitioned_by:
                 builder = builder.partitionedBy(*table.partitioned_by)
             builder.execute()
         self._locks.release("tables")
 
     def snapshot(self, name: str) -> Snapshot:
-        version = self._version(name)
-        frame = self.spark.read.format("delta").option("versionAsOf", version).load(self.path(name))
-        return Snapshot(name, frame, version)
+        return self._at(name, int(self._latest(name).version()))
 
     def table(self, name: str) -> DataFrame:
         """The newest version, also in each batch of a stream that joins it."""
@@ -86,6 +83,8 @@ class Lakehouse:
         """New rows of a table as they are committed, as many at a time as the settings of a batch allow."""
         batch = self.settings.batch
         reader = self.spark.readStream.format("delta").option("maxFilesPerTrigger", batch.max_files_per_batch)
+        if contract(name).retention:  # rows that it takes away are nothing new
+            reader = reader.option("skipChangeCommits", "true")
         return reader.option("maxBytesPerTrigger", f"{batch.max_megabytes_per_batch}m").load(self.path(name))
 
     def received_offsets(self, name: str, *, topic: str, query: str) -> dict[int, int]:
@@ -129,8 +128,8 @@ class Lakehouse:
     def append(self, name: str, wanted: Callable[[Snapshot], DataFrame | None]) -> int:
         """Append what `wanted` finds missing in the table; returns how many rows. Meanwhile no other process appends to it: one
         that does is waited for."""
-        with self._turn(name):
-            existing = self.snapshot(name)
+        with self.turn(name):
+            existing, appends = self._with_appends(name)
             rows = wanted(existing)
             if rows is None:
                 return 0
@@ -140,7 +139,7 @@ class Lakehouse:
                 count = kept.count()
                 if count:
                     writer = kept.write.format("delta").mode("append")
-                    writer = writer.option("txnAppId", f"wattcast/{name}").option("txnVersion", existing.version)
+                    writer = writer.option("txnAppId", _appender(name)).option("txnVersion", appends + 1)
                     writer.save(self.path(name))
                 return count
             finally:
@@ -156,15 +155,20 @@ class Lakehouse:
     def replace(self, name: str, rows: DataFrame) -> None:
         """Put `rows` in the place of a table that is no ledger, such as the metadata of buildings; history is kept."""
         columns = [F.col(column).cast(kind) for column, kind in _types(name)]
-        with self._turn(name):
+        with self.turn(name):
             rows.select(*columns).write.format("delta").mode("overwrite").save(self.path(name))
 
     def append_stream(self, name: str, rows: DataFrame, *, query: str) -> StreamingQuery:
-        """Stream `rows` into a table, exactly once."""
-        self.own(name)
-        return self.start(
-            rows.writeStream.format("delta").option("path", self.path(name)).outputMode("append"), query=query
-        )
+        """Stream `rows` into a table, exactly once: as Delta's own sink does, by query and number of the batch, but in turns with
+        others that write the table."""
+
+        def append(batch: DataFrame, number: int) -> None:
+            query_id = batch.sparkSession.sparkContext.getLocalProperty("sql.streaming.queryId")
+            writer = batch.write.format("delta").mode("append")
+            with self.turn(name):
+                writer.option("txnAppId", query_id).option("txnVersion", number).save(self.path(name))
+
+        return self.start(rows.writeStream.foreachBatch(append), query=query)
 
     def append_wanted(
         self, name: str, *, wanted: Callable[[DataFrame, Snapshot], DataFrame | None], on: DataFrame, query: str
@@ -184,8 +188,7 @@ class Lakehouse:
         return writer.queryName(query).option("checkpointLocation", f"{self.settings.checkpoints_uri}/{query}").start()
 
     def own(self, name: str) -> None:
-        """Become the one runner of a query, or the one writer of a table that it streams into, until `close` or the end of this
-        process.
+        """Become the one runner of a query, until `close` or the end of this process.
 
         Raises:
             TableHasAWriter: another process is it.
@@ -193,7 +196,7 @@ class Lakehouse:
         self._locks.take(name)
 
     @contextmanager
-    def _turn(self, name: str) -> Iterator[None]:
+    def turn(self, name: str) -> Iterator[None]:
         """Be the one writer of a table for a while. Another's while is waited for: a batch, or a part of a backfill."""
         self._locks.take(name, wait_seconds=TURN_SECONDS)
         try:
@@ -225,11 +228,36 @@ class Lakehouse:
     def _missing(self) -> list[Contract]:
         return [table for table in tables() if not DeltaTable.isDeltaTable(self.spark, self.path(table.name))]
 
-    def _version(self, name: str) -> int:
-        """The newest version. Delta's public way, a query of the history, takes a Spark job each time."""
+    def _with_appends(self, name: str) -> tuple[Snapshot, int]:
+        """The newest version, and the number of the last append by what was missing that is in it. That number is what moves
+        with appends alone: a compaction makes a version, too."""
+        latest = self._latest(name)
+        found = latest.transactions().get(_appender(name))
+        return self._at(name, int(latest.version())), int(found.get()) if found.isDefined() else -1
+
+    def _at(self, name: str, version: int) -> Snapshot:
+        frame = self.spark.read.format("delta").option("versionAsOf", version).load(self.path(name))
+        return Snapshot(name, frame, version)
+
+    def _latest(self, name: str) -> Any:
+        """Delta's own snapshot of the newest version. Its public way, a query of the history, takes a Spark job each time."""
         none = self._jvm.scala.Option.empty()
         log = self._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(name))
-        return int(log.update(False, none, none).version())
+        return log.update(False, none, none)
+
+
+def properties_of(table: Contract) -> dict[str, str]:
+    """What Delta must hold to: facts are appended only, and files stay for streams that lag and for readers of the past."""
+    return {
+        "delta.deletedFileRetentionDuration": RETENTION,
+        "delta.logRetentionDuration": RETENTION,
+        "delta.appendOnly": "true" if table.properties.get("appendOnly", True) else "false",
+    }
+
+
+def _appender(name: str) -> str:
+    """Under which the appends to a table by what was missing are counted."""
+    return f"wattcast/{name}"
 
 
 def _types(name: str) -> Iterable[tuple[str, str]]:

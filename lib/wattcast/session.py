@@ -25,6 +25,24 @@ def spark_session(settings: Settings, *, name: str) -> SparkSession:
     return spark
 
 
+def small_session(settings: Settings, *, name: str) -> SparkSession:
+    """A session that starts sooner and knows neither Delta nor Kafka, for a few rows of this machine. Its plans are interpreted:
+    to compile them takes longer than to run them once."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    conf = spark_conf("spark-local.conf") | {
+        "spark.master": "local[1]",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.driver.extraJavaOptions": " ".join([*_java_options(settings), "-XX:TieredStopAtLevel=1"]),
+    }
+    builder = SparkSession.builder.appName(name)
+    for key, value in conf.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
 def is_in_s3(settings: Settings) -> bool:
     """Whether tables or checkpoints are in an object store that speaks S3."""
     return any(urlparse(uri).scheme in S3_SCHEMES for uri in (settings.lake_uri, settings.checkpoints_uri))
@@ -51,17 +69,20 @@ def _local_conf(settings: Settings) -> dict[str, str]:
     del conf["spark.jars.packages"]  # resolved once, into a cache of our own
     sets: list[JarSet] = ["spark", "s3"] if is_in_s3(settings) else ["spark"]
     needed = [str(jar) for each in sets if not spark_has(each) for jar in jars(each)]
+    return conf | {
+        **({"spark.jars": ",".join(needed)} if needed else {}),
+        "spark.driver.extraJavaOptions": " ".join(_java_options(settings)),
+        "spark.sql.warehouse.dir": str(settings.state.resolve() / "warehouse"),
+        "spark.pyspark.python": sys.executable,
+    }
+
+
+def _java_options(settings: Settings) -> list[str]:
     logs = settings.state.resolve() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    java_options = [
+    return [
         f"-Dlog4j2.configurationFile={project_folder('conf') / 'log4j2.properties'}",
         f"-Dwattcast.logs={logs}",
         f"-Dderby.system.home={logs}",
         "-XX:+UseSerialGC",
     ]
-    return conf | {
-        **({"spark.jars": ",".join(needed)} if needed else {}),
-        "spark.driver.extraJavaOptions": " ".join(java_options),
-        "spark.sql.warehouse.dir": str(settings.state.resolve() / "warehouse"),
-        "spark.pyspark.python": sys.executable,
-    }

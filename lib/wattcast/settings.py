@@ -101,6 +101,10 @@ class ModelSettings(_Section):
     )
 
 
+class LogSettings(_Section):
+    format: Literal["text", "json"] = Field(default="text", description="of what jobs say; json: one object a line")
+
+
 class Settings(BaseSettings):
     """Everything that can be set. `WATTCAST_FORECASTING__LEAD_HOURS=48` sets `forecasting.lead_hours`."""
 
@@ -125,6 +129,7 @@ class Settings(BaseSettings):
     closing: ClosingSettings = ClosingSettings()
     forecasting: ForecastingSettings = ForecastingSettings()
     model: ModelSettings = ModelSettings()
+    log: LogSettings = LogSettings()
 
     @property
     def lake_uri(self) -> str:

@@ -34,6 +34,8 @@ def built(folder: Path, base: list[Document] | None = None) -> list[Document]:
         path = folder / resource
         found += built(path) if path.is_dir() else documents(path)
     found += [config_map(folder, each) for each in kustomization.get("configMapGenerator", [])]
+    for component in kustomization.get("components", []):
+        found = built(folder / component, found)
     for patch in kustomization.get("patches", []):
         found = patched(found, patch["target"], patch["patch"])
     return found
@@ -126,7 +128,9 @@ def test_all_that_an_application_refers_to_is_there_or_supplied_by_the_user(over
 
 def test_overlays_run_each_job_once() -> None:
     assert applications(built(K8S / "overlays/dev")).keys() == {"pipeline"}
-    assert applications(built(K8S / "overlays/prod")).keys() == {"ingest", "aggregate", "forecast", "publish", "train"}
+    assert applications(built(K8S / "overlays/prod")).keys() == {
+        "ingest", "aggregate", "forecast", "publish", "train", "maintain"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

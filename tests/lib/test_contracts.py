@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from pyspark.sql import SparkSession
 
-from wattcast.contracts import ContractError, contract, contracts, incompatible_changes
+from wattcast.contracts import ContractError, Retention, contract, contracts, incompatible_changes
 from wattcast.settings import project_folder
 
 BASELINE = Path(__file__).parent / "contract_baseline"
@@ -163,3 +164,30 @@ def _whole(file: Path) -> str:
     return "\n".join(
         line for line in file.read_text(encoding="utf-8").splitlines() if "property: columnsOf" not in line
     )
+
+
+def test_only_health_is_kept_for_a_time() -> None:
+    kept = {name: found.retention for name, found in contracts().items() if found.retention}
+    assert kept == {"health": Retention(400, "as_of")}
+
+
+@pytest.mark.parametrize(
+    ("name", "properties", "fault"),
+    [
+        ("received_readings", {"retentionDays": 30, "retentionBy": "kafka_timestamp"}, "a ledger has no retentionDays"),
+        ("health", {"retentionDays": 0, "retentionBy": "as_of"}, "retentionDays cannot be 0"),
+        (
+            "health",
+            {"retentionDays": 30, "retentionBy": "value"},
+            "retentionBy must name one of as_of, measured_at, not value",
+        ),
+        ("health", {"retentionDays": 30}, "retentionBy must name one of as_of, measured_at, not None"),
+    ],
+)
+def test_a_retention_that_cannot_be_is_refused(name: str, properties: dict[str, object], fault: str) -> None:
+    document = yaml.safe_load((project_folder("data-contracts") / f"{name}.odcs.yaml").read_text(encoding="utf-8"))
+    (schema,) = document["schema"]
+    held = [each for each in schema.get("customProperties", []) if not each["property"].startswith("retention")]
+    schema["customProperties"] = held + [{"property": key, "value": value} for key, value in properties.items()]
+    with pytest.raises(ContractError, match=fault):
+        incompatible_changes(yaml.safe_dump(document), yaml.safe_dump(document))

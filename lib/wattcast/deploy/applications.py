@@ -91,6 +91,11 @@ APPLICATIONS = (
         executor=Size(1, heap_mib=512),  # the operator asks for one; training never starts it
         arguments=("--out", f"{STATE}/trained", "--promote"),
     ),
+    Application(
+        "maintain", Kind.SCHEDULED, schedule="30 1 * * *",
+        driver=Size(1, heap_mib=1024, python_mib=PANDAS_MIB),
+        executor=Size(2, heap_mib=1536),
+    ),
 )  # fmt: skip
 
 

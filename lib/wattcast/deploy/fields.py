@@ -51,8 +51,8 @@ def misfits(document: dict[str, Any], known: Schemas) -> Iterator[str]:
     if (validator := known.get((api_version, kind))) is not None:
         yield from (_said(error) for error in validator.iter_errors(document))
         return
-    model = f"V1{kind}"
-    if api_version.rpartition("/")[2] == "v1" and hasattr(models, model):
+    model = f"{api_version.rpartition('/')[2].capitalize()}{kind}"
+    if hasattr(models, model):
         yield from misfits_of(document, model)
     else:
         yield f"there is no kind {kind} of {api_version}"

@@ -112,7 +112,7 @@ def main_file(app: Application) -> str:
 
 
 def spark_settings(app: Application) -> dict[str, str]:
-    """Those of every place (the image has the jars), few partitions as batches are small, and metrics for Prometheus."""
+    """Those of every place (the image has the jars), few partitions as batches are small, metrics and logs for machines."""
     everywhere = {
         key: value for key, value in spark_conf("spark-defaults.conf").items() if key != "spark.jars.packages"
     }
@@ -124,6 +124,7 @@ def spark_settings(app: Application) -> dict[str, str]:
         "spark.metrics.conf.*.sink.prometheusServlet.class": "org.apache.spark.metrics.sink.PrometheusServlet",
         "spark.metrics.conf.*.sink.prometheusServlet.path": "/metrics/prometheus",
         "spark.ui.prometheus.enabled": "true",
+        "spark.log.structuredLogging.enabled": "true",  # JSON lines, as Wattcast's own
     }
 
 
@@ -205,6 +206,7 @@ def container(app: Application, target: Target, role: str) -> Manifest:
             {"name": "WATTCAST_STATE", "value": STATE},
             {"name": "HOME", "value": SCRATCH},  # libraries keep caches there
             {"name": "OMP_NUM_THREADS", "value": "1"},
+            {"name": "WATTCAST_LOG__FORMAT", "value": "json"},
             *([{"name": "WATTCAST_FORECASTING__DEVICE", "value": "cuda"}] if forecasts_on_gpu else []),
         ],
         **({"resources": {"limits": {"nvidia.com/gpu": str(target.gpus)}}} if has_gpu else {}),

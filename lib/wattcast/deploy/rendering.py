@@ -1,5 +1,6 @@
 """The documents of a deployment: an overlay as kustomize renders it, or YAML that has been rendered already."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -13,12 +14,13 @@ from wattcast.deploy.cluster import Refused
 from wattcast.deploy.manifests import API_VERSION, Manifest
 from wattcast.settings import project_folder
 
+OWN_IMAGE = r"([^@:]+/)?wattcast(:.*)?"
 RENDERERS = (("kubectl", "kustomize"), ("kustomize", "build"))
 
 
 def rendered(overlay: str, *, manifests: str = "", image: str = "") -> list[Manifest]:
     """The documents of an overlay (a name of k8s/overlays, or a folder), or of a file of `manifests` (- is the standard
-    input), every application with that image."""
+    input), every application with that image, and every server of Wattcast's own."""
     text = _read(manifests) if manifests else _kustomized(_folder(overlay))
     try:
         documents = [each for each in yaml.safe_load_all(text) if each]
@@ -67,6 +69,10 @@ def _kustomized(folder: Path) -> str:
 def _with_image(document: Manifest, image: str) -> Manifest:
     if document.get("apiVersion") == API_VERSION and isinstance(document.get("spec"), dict):
         spec_of(document)["image"] = image
+    if document["kind"] == "Deployment":
+        for container in document["spec"]["template"]["spec"]["containers"]:
+            if re.fullmatch(OWN_IMAGE, container["image"]):
+                container["image"] = image
     return document
 
 

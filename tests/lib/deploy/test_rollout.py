@@ -28,15 +28,27 @@ spec: {schedule: "0 3 * * 0", template: {image: "wattcast:1"}}
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: conf}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api}
+spec: {template: {spec: {containers: [{name: api, image: "my-registry/wattcast:1"}]}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: prometheus}
+spec: {template: {spec: {containers: [{name: prometheus, image: "prom/prometheus:1"}]}}}
 """
 
 
-def test_image_is_that_of_every_application(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_is_that_of_every_application_and_server_but_of_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(APPLICATION))
-    ingest, train, conf = rendered("", manifests="-", image="wattcast:2")
+    ingest, train, conf, api, prometheus = rendered("", manifests="-", image="wattcast:2")
     assert ingest["spec"] == {"image": "wattcast:2"}
     assert train["spec"]["template"] == {"image": "wattcast:2"}
     assert "spec" not in conf
+    images = [each["spec"]["template"]["spec"]["containers"][0]["image"] for each in (api, prometheus)]
+    assert images == ["wattcast:2", "prom/prometheus:1"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,181 @@
+"""What an overlay can add beside the Spark applications, rendered by kustomize itself, and the rights of who deploys it."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.k8s.test_overlays import CRDS, K8S, Document, applications, built, documents, of_kind, references
+
+from wattcast.deploy.checks import problems
+from wattcast.deploy.manifests import API_VERSION
+from wattcast.deploy.rendering import rendered
+
+COMPONENTS = ["api", "model-serving", "monitoring"]
+SERVERS = ["api", "model-serving"]
+PARTS = "app.kubernetes.io/part-of"
+
+
+def overlay(folder: Path, *components: str, base: str = "prod") -> Path:
+    """An overlay of one's own: one of the project with components."""
+
+    def path(name: str) -> str:
+        return os.path.relpath(K8S / name, folder)
+
+    named = [path(f"components/{name}") for name in components]
+    text = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "namespace": "mine",
+            "resources": [path(f"overlays/{base}")], "components": named}  # fmt: skip
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def everything(tmp_path: Path) -> list[Document]:
+    """Production with all that can be added."""
+    if not (shutil.which("kubectl") or shutil.which("kustomize")):
+        pytest.skip("needs kubectl or kustomize")
+    return rendered(str(overlay(tmp_path, "model-serving", "monitoring")))
+
+
+def pod(document: Document) -> Any:
+    return document["spec"]["template"]["spec"]
+
+
+def test_all_components_fit_the_schemas_and_the_rules_and_find_what_they_refer_to(everything: list[Document]) -> None:
+    assert problems(everything, CRDS) == []
+    there = {
+        (each["kind"], each["metadata"]["name"]) for each in everything + documents(K8S / "base/secrets.example.yaml")
+    }
+    optional = {("ConfigMap", "wattcast-rules")}
+    assert set(references(everything)) <= there | optional
+    assert of_kind(everything, "Deployment").keys() == {"api", "model-serving", "prometheus", "logs"}
+
+
+def test_kustomize_makes_what_these_tests_make_of_an_overlay() -> None:
+    if not (shutil.which("kubectl") or shutil.which("kustomize")):
+        pytest.skip("needs kubectl or kustomize")
+    names = {(each["kind"], each["metadata"]["name"]) for each in rendered("prod")}
+    assert names == {(each["kind"], each["metadata"]["name"]) for each in built(K8S / "overlays/prod")}
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_server_is_probed_scaled_and_kept_while_nodes_are_drained(everything: list[Document], name: str) -> None:
+    deployment = of_kind(everything, "Deployment")[name]
+    (container,) = pod(deployment)["containers"]
+    assert container["args"][:4] == ["wattcast", "serve", "--host", "0.0.0.0"]
+    assert {container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "liveness")} == {"/healthz"}
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert of_kind(everything, "PodDisruptionBudget")[name]["spec"]["selector"]["matchLabels"] == labels
+    assert of_kind(everything, "Service")[name]["spec"]["selector"] == labels
+    scaler = of_kind(everything, "HorizontalPodAutoscaler")[name]["spec"]
+    assert scaler["scaleTargetRef"]["name"] == name
+    assert scaler["minReplicas"] > of_kind(everything, "PodDisruptionBudget")[name]["spec"]["minAvailable"]
+    assert "replicas" not in deployment["spec"]
+    assert container["resources"]["requests"]["cpu"]
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_server_reads_only_and_has_no_token_and_its_keys_by_reference(everything: list[Document], name: str) -> None:
+    spec = pod(of_kind(everything, "Deployment")[name])
+    (container,) = spec["containers"]
+    mounts = {each["name"]: each for each in container["volumeMounts"]}
+    assert [each for each, mount in mounts.items() if not mount.get("readOnly")] == ["tmp"]
+    assert spec["automountServiceAccountToken"] is False
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert environment["WATTCAST_SERVING__KEYS_FILE"].startswith(mounts["keys"]["mountPath"])
+    assert environment["WATTCAST_LOG__FORMAT"] == "json"
+    volumes = {each["name"]: each for each in spec["volumes"]}
+    assert volumes["keys"]["secret"]["secretName"] == "api-keys"
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_lake_of_a_server_is_in_the_object_store_where_that_of_the_jobs_is(name: str) -> None:
+    made = built(K8S / "components/object-store", built(K8S / "components/model-serving", built(K8S / "overlays/prod")))
+    volumes = {each["name"]: each for each in pod(of_kind(made, "Deployment")[name])["volumes"]}
+    assert volumes["state"] == {"name": "state", "emptyDir": {}}
+    assert ("PersistentVolumeClaim", "wattcast-state") not in set(references(made))
+
+
+def test_prometheus_asks_the_pods_that_say_so_and_only_those(everything: list[Document], tmp_path: Path) -> None:
+    config = yaml.safe_load(of_kind(everything, "ConfigMap")["prometheus"]["data"]["prometheus.yml"])
+    (job,) = config["scrape_configs"]
+    rules = {tuple(each["source_labels"]): each for each in job["relabel_configs"]}
+    is_asked = re.compile(rules[("__meta_kubernetes_pod_annotation_prometheus_io_scrape",)]["regex"])
+    templates = [
+        each["spec"]["template"] for each in everything if each["kind"] == "Deployment"
+    ] + [spec["driver"]["template"] for each in applications(everything).values()
+         if (spec := each["spec"].get("template", each["spec"]))]  # fmt: skip
+    asked = {
+        each["metadata"]["labels"]["app.kubernetes.io/name"]
+        for each in templates if is_asked.fullmatch(each["metadata"].get("annotations", {}).get("prometheus.io/scrape", ""))
+    }  # fmt: skip
+    assert asked == applications(everything).keys() | set(SERVERS)
+    del job["kubernetes_sd_configs"]  # Debian's build of Prometheus has no Kubernetes in it
+    file = tmp_path / "prometheus.yml"
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    if promtool := shutil.which("promtool"):
+        done = subprocess.run([promtool, "check", "config", "--syntax-only", file], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_whoever_is_scraped_lets_prometheus_in(everything: list[Document]) -> None:
+    (ingress,) = of_kind(everything, "NetworkPolicy")["scraped"]["spec"]["ingress"]
+    ports = {each["port"] for each in ingress["ports"]}
+    annotated = re.findall(r"prometheus\.io/port['\"]?: ['\"]?(\d+)", yaml.safe_dump(everything))
+    assert {int(port) for port in annotated} == ports
+
+
+def test_logs_are_shipped_from_the_pods_of_wattcast_without_a_folder_of_the_node(everything: list[Document]) -> None:
+    config = of_kind(everything, "ConfigMap")["logs"]["data"]["config.alloy"]
+    assert f"{PARTS}=wattcast" in config
+    role = of_kind(everything, "Role")["wattcast-monitoring"]
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get", "list", "watch"]}]
+    assert config.count("{") == config.count("}")
+
+
+KINDS = {
+    "SparkApplication": "sparkapplications", "ScheduledSparkApplication": "scheduledsparkapplications",
+    "ConfigMap": "configmaps", "PersistentVolumeClaim": "persistentvolumeclaims", "Service": "services",
+    "ServiceAccount": "serviceaccounts", "Deployment": "deployments", "StatefulSet": "statefulsets",
+    "HorizontalPodAutoscaler": "horizontalpodautoscalers", "PodDisruptionBudget": "poddisruptionbudgets",
+    "NetworkPolicy": "networkpolicies", "Role": "roles", "RoleBinding": "rolebindings", "Namespace": "namespaces",
+    "PriorityClass": "priorityclasses",
+}  # fmt: skip
+
+
+def granted(rules: list[Document]) -> set[tuple[str, str, str]]:
+    return {
+        (group, resource, verb)
+        for rule in rules for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]
+    }  # fmt: skip
+
+
+def test_deployer_may_apply_and_put_back_whatever_an_overlay_has(everything: list[Document]) -> None:
+    rights = built(K8S / "deployer")
+    may = granted(
+        [rule for kind in ("Role", "ClusterRole") for role in of_kind(rights, kind).values() for rule in role["rules"]]
+    )
+    for each in everything + built(K8S / "overlays/dev"):
+        group = each["apiVersion"].rpartition("/")[0]
+        verbs = (
+            {"get", "patch"}
+            if each["kind"] in ("Namespace", "PersistentVolumeClaim")
+            else {"get", "create", "patch", "delete"}
+        )
+        assert {(group, KINDS[each["kind"]], verb) for verb in verbs} <= may, each["kind"]
+    applied = {(API_VERSION.rpartition("/")[0], "sparkapplications/status", "patch")}
+    assert applied | {("", "pods/log", "get"), ("", "events", "list"), ("", "pods", "list")} <= may
+
+
+def test_deployer_has_the_rights_that_it_gives_and_no_others_that_matter(everything: list[Document]) -> None:
+    (role,) = of_kind(built(K8S / "deployer"), "Role").values()
+    for given in of_kind(everything, "Role").values():
+        assert granted(given["rules"]) <= granted(role["rules"]), given["metadata"]["name"]
+    assert not any("*" in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]] for rule in role["rules"])
+    assert not {"secrets", "pods/exec"} & {resource for _, resource, _ in granted(role["rules"])}
+    assert not {"escalate", "bind", "impersonate"} & {verb for _, _, verb in granted(role["rules"])}
