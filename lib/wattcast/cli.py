@@ -40,6 +40,7 @@ MODEL_JOBS = {
     "backtest": "Score a model on the end of recorded readings.",
     "explain": "Say what drives a forecast: calendar, recent level, weather, occupancy.",
     "benchmark": "Measure how fast a model forecasts on this machine.",
+    "serve": "Serve the REST API and the dashboard.",
     "models": "Versions of models: register, compare, promote, roll back, or set one here.",
 }
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
