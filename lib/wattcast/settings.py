@@ -119,7 +119,6 @@ class ServingSettings(_Section):
     max_history_days: Positive = 366
     max_scored_hours: Positive = 10_000_000
     max_body_megabytes: Positive = 8
-    max_readings: Positive = 50_000
     max_connections: Positive = 1000
     max_event_streams: Positive = 200
     slow_client_seconds: Positive = 20

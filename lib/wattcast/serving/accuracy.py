@@ -1,6 +1,7 @@
 """Errors of forecasts by building, model, lead and so on: the sums of `wattcast.views`, made day by day in bounded memory."""
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,9 +61,9 @@ def accuracy(
             f"The range holds {count:,} scored hours and at most {most:,} are summed up: narrow it, or name a building.",
         )
     parts = max(1, min(-(-count // HOURS_AT_ONCE), int((end - start) / timedelta(hours=1)) or 1))
-    cuts = [start + (end - start) * part / parts for part in range(parts)] + [end]
+    cuts = [*(start + (end - start) * part / parts for part in range(parts)), end]
     summed = []
-    for first, last in zip(cuts, cuts[1:], strict=False):
+    for first, last in pairwise(cuts):
         rows = table.rows(SCORES, others & within("target_hour", first, last))
         if rows.num_rows:
             summed.append(_sums(_newest(rows), list(BY[by])))

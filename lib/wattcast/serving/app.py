@@ -14,7 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from wattcast.ladder import Predictor
-from wattcast.serving import problems, routes_fleet, routes_forecasts, routes_quality, routes_server
+from wattcast.serving import posted, problems, routes_fleet, routes_forecasts, routes_quality, routes_server
 from wattcast.serving.fleet import Remembered, counts_of_a_day
 from wattcast.serving.forecasts import Current
 from wattcast.serving.guards import Guards
@@ -85,7 +85,7 @@ def app(settings: Settings, forecaster: Forecaster | None = None, *, auth: bool 
     )  # fmt: skip
     made.state.serving = serving
     problems.register(made)
-    for routes in (routes_server, routes_forecasts, routes_fleet, routes_quality):
+    for routes in (routes_server, posted, routes_forecasts, routes_fleet, routes_quality):
         made.include_router(routes.router)
     if STATIC.is_dir():
         made.mount("/static", StaticFiles(directory=STATIC), name="static")

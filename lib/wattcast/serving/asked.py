@@ -55,11 +55,11 @@ Limit = Annotated[
 Cursor = Annotated[str | None, Query(max_length=2000, description="next_cursor of the page before")]
 
 
-def serving(request: Request) -> Any:
+async def serving(request: Request) -> Any:
     return request.app.state.serving
 
 
-def snapshot(request: Request) -> Snapshot:
+async def snapshot(request: Request) -> Snapshot:
     found: Snapshot = request.app.state.serving.snapshot
     return found
 

@@ -71,7 +71,8 @@ class Guards:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self._head(message)
-            await asyncio.wait_for(send(message), self._patience)
+            async with asyncio.timeout(self._patience):
+                await send(message)
 
         refused = self._refused(scope)
         try:
@@ -135,7 +136,8 @@ class Guards:
             nonlocal received, is_whole
             if is_whole:
                 return await receive()
-            message = await asyncio.wait_for(receive(), self._patience)
+            async with asyncio.timeout(self._patience):
+                message = await receive()
             received += len(message.get("body", b""))
             is_whole = not message.get("more_body", False)
             if received > self._most_bytes:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import logging
 import os
 import secrets
 import threading
@@ -15,6 +16,8 @@ from typing import Self
 from filelock import FileLock
 
 from wattcast.settings import Settings
+
+log = logging.getLogger("wattcast.serving")
 
 SCOPES = ("read", "forecast", "metrics")
 LOOK_SECONDS = 1.0
@@ -88,8 +91,14 @@ class Keys:
             except OSError:
                 self._known, self._stamp = {}, None
                 return
-            if self._stamp != (found.st_mtime_ns, found.st_ino):
-                self._known, self._stamp = _read(self.file), (found.st_mtime_ns, found.st_ino)
+            if self._stamp == (found.st_mtime_ns, found.st_ino):
+                return
+            self._stamp = (found.st_mtime_ns, found.st_ino)
+            try:
+                self._known = _read(self.file)
+            except KeysError as error:
+                log.error("No key is valid: %s", error)
+                self._known = {}
 
     def _changing(self) -> "_Change":
         return _Change(self.file)

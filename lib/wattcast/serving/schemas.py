@@ -1,4 +1,4 @@
-"""What the API answers with, as pydantic models: the OpenAPI document, the columns of CSV and the types of Arrow come from here."""
+"""What the API answers with, as pydantic models, from which the OpenAPI document and the types of Arrow come."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

@@ -35,7 +35,9 @@ REJECTED_COLUMNS = (*DEVICE_COLUMNS, "rejected_for")
 MONTH = timedelta(days=30)
 ALERTS_FOR = timedelta(days=365)  # how long an alert may be firing
 PARTS = {
-    "forecasts": Kept("forecasts", ("building_id",), ("origin", "created_at"), FORECAST_COLUMNS, MONTH, ds.field("purpose") == LIVE),
+    "forecasts": Kept(
+        "forecasts", ("building_id",), ("origin", "created_at"), FORECAST_COLUMNS, MONTH, ds.field("purpose") == LIVE
+    ),
     "alerts": Kept("alerts", ("alert_id",), ("changed_at", "state"), ALERT_COLUMNS, ALERTS_FOR),
     "health": Kept("health", ("measure", "scope", "subject"), ("as_of",), HEALTH_COLUMNS, MONTH),
     "devices": Kept(
