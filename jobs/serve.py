@@ -23,6 +23,7 @@ from wattcast_models.scopes import Scope
 log = logging.getLogger("wattcast")
 
 FOLLOW_SECONDS = 10
+SWITCH_SECONDS = 0.0005  # requests do not wait long for the thread that refreshes
 
 
 class Following:
@@ -104,6 +105,7 @@ def main(
     changes: dict[str, object] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     current = settings().with_changes(serving=changes)
     options, auth = current.serving, needs_keys(current.serving)
+    sys.setswitchinterval(SWITCH_SECONDS)
     with Following(current) as following:
         log.info("http://%s:%s serves %s%s", options.host, options.port, current.lake_uri, " to keys" if auth else "")
         server(app(current, following.forecaster(), auth=auth), options).run()

@@ -19,6 +19,16 @@ Format = Literal["json", "csv", "arrow"]
 CSV_TYPE, ARROW_TYPE = "text/csv", "application/vnd.apache.arrow.stream"
 ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), datetime: pa.timestamp("us", "UTC")}
 
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it already, by If-None-Match"}}
+IN_ANY_FORMAT: dict[int | str, dict[str, Any]] = NOT_MODIFIED | {
+    200: {
+        "content": {
+            CSV_TYPE: {"schema": {"type": "string"}},
+            ARROW_TYPE: {"schema": {"type": "string", "format": "binary"}},
+        }
+    }
+}
+
 Asked = Annotated[Format | None, Query(alias="format", description="json, csv or arrow; else by the header Accept")]
 
 

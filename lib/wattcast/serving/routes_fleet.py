@@ -11,7 +11,7 @@ from wattcast.serving import cursors, fleet
 from wattcast.serving.accuracy import accuracy as errors_of
 from wattcast.serving.asked import BuildingId, Cursor, From, Lake, Limit, Name, Server, To, page_rows
 from wattcast.serving.forecasts import missing
-from wattcast.serving.formats import Asked, as_json, items, tagged
+from wattcast.serving.formats import IN_ANY_FORMAT, NOT_MODIFIED, Asked, as_json, items, tagged
 from wattcast.serving.models import models as models_of
 from wattcast.serving.problems import Problem
 from wattcast.serving.queries import HOUR, time_range
@@ -36,7 +36,7 @@ class Models(BaseModel):
     next_cursor: str | None
 
 
-@router.get("/v1/overview", response_model=Overview, summary="The fleet at a glance")
+@router.get("/v1/overview", response_model=Overview, responses=NOT_MODIFIED, summary="The fleet at a glance")
 def overview(request: Request, server: Server) -> Response:
     found = fleet.overview(server.snapshot, server.mae_kwh())
     return tagged(
@@ -57,7 +57,7 @@ def mae_of_a_week(lake: Snapshot) -> float | None:
     return sum(row["mae_kwh"] * row["hours"] for row in rows) / hours if hours else None
 
 
-@router.get("/v1/buildings", response_model=Buildings, summary="Buildings, and search in them")
+@router.get("/v1/buildings", response_model=Buildings, responses=IN_ANY_FORMAT, summary="Buildings, and search in them")
 def buildings(
     request: Request,
     lake: Lake,
@@ -85,7 +85,7 @@ def buildings(
     return items(request, fleet.buildings(lake, names[:rows]), Building, asked=form, next_cursor=following)
 
 
-@router.get("/v1/buildings/{building_id:path}", response_model=Building, summary="One building")
+@router.get("/v1/buildings/{building_id:path}", response_model=Building, responses=NOT_MODIFIED, summary="One building")
 def building(request: Request, lake: Lake, building_id: BuildingId) -> Response:
     lake.part("forecasts")
     if building_id not in lake.state.building_ids:
@@ -93,7 +93,12 @@ def building(request: Request, lake: Lake, building_id: BuildingId) -> Response:
     return tagged(request, as_json(fleet.buildings(lake, [building_id])[0]), "application/json")
 
 
-@router.get("/v1/accuracy", response_model=Accuracies, summary="Errors of forecasts against what happened")
+@router.get(
+    "/v1/accuracy",
+    response_model=Accuracies,
+    responses=IN_ANY_FORMAT,
+    summary="Errors of forecasts against what happened",
+)
 def accuracy(
     request: Request,
     lake: Lake,
@@ -113,7 +118,12 @@ def accuracy(
     return items(request, errors_of(lake, by, first, last, wanted), Accuracy, asked=form)
 
 
-@router.get("/v1/models", response_model=Models, summary="Versions of models: who forecasts, and how well")
+@router.get(
+    "/v1/models",
+    response_model=Models,
+    responses=IN_ANY_FORMAT,
+    summary="Versions of models: who forecasts, and how well",
+)
 def models(
     request: Request, server: Server, search: Annotated[str | None, Query(max_length=128)] = None, form: Asked = None
 ) -> Response:

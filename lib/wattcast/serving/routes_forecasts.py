@@ -21,7 +21,7 @@ from wattcast.serving.asked import (
     page_rows,
 )
 from wattcast.serving.forecasts import flat, issued_by, missing, whole
-from wattcast.serving.formats import Asked, as_json, format_of, items, tagged
+from wattcast.serving.formats import IN_ANY_FORMAT, Asked, as_json, format_of, items, tagged
 from wattcast.serving.problems import Problem
 from wattcast.serving.queries import history as hours_of
 from wattcast.serving.queries import time_range
@@ -40,7 +40,12 @@ class History(BaseModel):
     next_cursor: str | None
 
 
-@router.get("/v1/buildings/{building_id:path}/forecast", response_model=Forecast, summary="The forecast of a building")
+@router.get(
+    "/v1/buildings/{building_id:path}/forecast",
+    response_model=Forecast,
+    responses=IN_ANY_FORMAT,
+    summary="The forecast of a building",
+)
 async def forecast(
     request: Request,
     server: Server,
@@ -72,7 +77,12 @@ async def _of_the_past(request: Request, server: Any, building_id: str, as_of: A
     return tagged(request, as_json(found), "application/json", tag=tag)
 
 
-@router.get("/v1/forecasts", response_model=Forecasts, summary="The current forecasts of many buildings")
+@router.get(
+    "/v1/forecasts",
+    response_model=Forecasts,
+    responses=IN_ANY_FORMAT,
+    summary="The current forecasts of many buildings",
+)
 def forecasts(
     request: Request,
     lake: Lake,
@@ -107,6 +117,7 @@ def forecasts(
 @router.get(
     "/v1/buildings/{building_id:path}/history",
     response_model=History,
+    responses=IN_ANY_FORMAT,
     summary="What a building used, and what was forecast",
 )
 def history(

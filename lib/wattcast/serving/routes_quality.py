@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from wattcast.serving import cursors, fleet, queries
 from wattcast.serving.asked import Cursor, From, Lake, Limit, Name, Server, To, page_rows
-from wattcast.serving.formats import Asked, items
+from wattcast.serving.formats import IN_ANY_FORMAT, Asked, items
 from wattcast.serving.schemas import Alert, Device, Health, Rejected, RejectedByRule
 from wattcast.serving.snapshot import HEALTH_COLUMNS
 
@@ -41,7 +41,12 @@ class Alerts(BaseModel):
     next_cursor: str | None
 
 
-@router.get("/v1/devices", response_model=Devices, summary="Meters and sensors: last seen, last rejected, and why")
+@router.get(
+    "/v1/devices",
+    response_model=Devices,
+    responses=IN_ANY_FORMAT,
+    summary="Meters and sensors: last seen, last rejected, and why",
+)
 def devices(
     request: Request,
     server: Server,
@@ -63,7 +68,10 @@ def devices(
 
 
 @router.get(
-    "/v1/rejected", response_model=RejectedRecords, summary="Rejected readings, with every rule that they broke"
+    "/v1/rejected",
+    response_model=RejectedRecords,
+    responses=IN_ANY_FORMAT,
+    summary="Rejected readings, with every rule that they broke",
 )
 def rejected(
     request: Request,
@@ -87,12 +95,19 @@ def rejected(
     return items(request, found[:rows], Rejected, asked=form, next_cursor=following)
 
 
-@router.get("/v1/rejected/summary", response_model=RejectedByRules, summary="How many records broke which rule")
+@router.get(
+    "/v1/rejected/summary",
+    response_model=RejectedByRules,
+    responses=IN_ANY_FORMAT,
+    summary="How many records broke which rule",
+)
 def rejected_summary(request: Request, lake: Lake, start: From = None, end: To = None, form: Asked = None) -> Response:
     return items(request, queries.rejected_by_rule(lake, *_range(lake, start, end)), RejectedByRule, asked=form)
 
 
-@router.get("/v1/health", response_model=Measurements, summary="What was measured of the platform")
+@router.get(
+    "/v1/health", response_model=Measurements, responses=IN_ANY_FORMAT, summary="What was measured of the platform"
+)
 def health(
     request: Request,
     lake: Lake,
@@ -118,7 +133,7 @@ def health(
     return items(request, found[:rows], Health, asked=form, next_cursor=_cursor("health", found, rows, order))
 
 
-@router.get("/v1/alerts", response_model=Alerts, summary="Alerts that are firing, or were")
+@router.get("/v1/alerts", response_model=Alerts, responses=IN_ANY_FORMAT, summary="Alerts that are firing, or were")
 def alerts(
     request: Request,
     lake: Lake,

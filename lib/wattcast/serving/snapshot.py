@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.dataset as ds
 
 from wattcast.serving.feed import Event, Feed
@@ -143,6 +144,8 @@ class Snapshot:
                 for name, kept in PARTS.items()
                 if kept.table == table.name
             }
+            for part in parts.values():
+                _ = part.index  # made here and not when a request first asks
             self.state = replace(self.state, parts=self.state.parts | parts)
             if table.name == "buildings":
                 rows = table.rows(METADATA_COLUMNS).to_pylist()
@@ -159,24 +162,23 @@ class Snapshot:
 
 def _events(before: State, after: State) -> Iterator[Event]:
     """What a reader should hear of: every new forecast and change of an alert, and the newest arrival."""
-    for row in _new(before, after, "forecasts", "forecast_id"):
-        data = {"building_id": row["building_id"], "origin": timestamp(row["origin"]), "method": row["method"]}
-        yield Event("forecast", row["building_id"], data)
-    for row in _new(before, after, "alerts", "changed_at", "state"):
+    for row in _new(before, after, "forecasts", ("forecast_id",), ("building_id", "origin", "method")):
+        yield Event("forecast", row["building_id"], row | {"origin": timestamp(row["origin"])})
+    for row in _new(before, after, "alerts", ("alert_id", "changed_at", "state"), ALERT_COLUMNS):
         data = {name: timestamp(value) if isinstance(value, datetime) else value for name, value in row.items()}
         yield Event("alert", None, data)
     if after.as_of and after.as_of != before.as_of:
         yield Event("as_of", None, {"as_of": timestamp(after.as_of)})
 
 
-def _new(before: State, after: State, part: str, *by: str) -> Iterator[dict[str, Any]]:
+def _new(
+    before: State, after: State, part: str, by: tuple[str, ...], columns: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    """The rows of a part that were not there before, told by some columns."""
     was, now = before.parts.get(part), after.parts.get(part)
     if was is None or now is None or was is now:
         return
-    columns = list(
-        dict.fromkeys((*now.kept.key, *by, *(("origin", "method") if part == "forecasts" else ALERT_COLUMNS)))
-    )
-    known = set(zip(*(was.rows[name].to_pylist() for name in (*was.kept.key, *by)), strict=True))
-    for row in now.rows.select(columns).to_pylist():
-        if tuple(row[name] for name in (*now.kept.key, *by)) not in known:
-            yield row
+    known = set(zip(*(was.rows[name].to_pylist() for name in by), strict=True))
+    keys = zip(*(now.rows[name].to_pylist() for name in by), strict=True)
+    fresh = now.rows.filter(pa.array([key not in known for key in keys], pa.bool_()))
+    yield from fresh.select(list(columns)).to_pylist()

@@ -55,10 +55,12 @@ def write_lake(
     seed: int = 0,
     end: datetime = END,
     origins_every_hours: int = 1,
+    names: list[str] | None = None,
 ) -> list[str]:
     """All tables of `buildings` over `days` until `end`; the ids of the buildings."""
     rng = np.random.default_rng(seed)
-    names = [f"building-{number:0{len(str(buildings - 1))}d}" for number in range(buildings)]
+    names = names or [f"building-{number:0{len(str(buildings - 1))}d}" for number in range(buildings)]
+    buildings = len(names)
     hours = days * 24
     start = end - timedelta(hours=hours)
     usage = _usage(rng, buildings, hours + LEADS)

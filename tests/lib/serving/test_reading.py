@@ -49,7 +49,9 @@ def same_forecast(found: dict[str, Any], row: Any) -> None:
         row[name] for name in ("origin", "issued_at", "created_at")
     ]
     assert found["warnings"] == list(row["warnings"])
-    assert [as_time(hour["target_hour"]) for hour in found["hours"]] == list(pd.DatetimeIndex(row["target_hour"], tz="UTC"))
+    assert [as_time(hour["target_hour"]) for hour in found["hours"]] == list(
+        pd.DatetimeIndex(row["target_hour"], tz="UTC")
+    )
     for level in ("p10_kwh", "p50_kwh", "p90_kwh"):
         assert [hour[level] for hour in found["hours"]] == list(row[level])
 
@@ -62,7 +64,9 @@ def test_current_forecast_is_the_newest_row(client: httpx.Client, state: Path) -
 
 def test_forecast_as_of_a_time_is_the_newest_that_had_been_issued(client: httpx.Client, state: Path) -> None:
     made = rows(state, "forecasts")
-    at = END - timedelta(days=3, minutes=56)  # four minutes past an hour, one before the forecast of that hour was issued
+    at = END - timedelta(
+        days=3, minutes=56
+    )  # four minutes past an hour, one before the forecast of that hour was issued
     expected = made[(made.building_id == "building-0") & (made.issued_at <= at)].sort_values("origin").iloc[-1]
     found = get(client, "/v1/buildings/building-0/forecast", as_of=at.isoformat().replace("+00:00", "Z"))
     same_forecast(found, expected)
@@ -144,7 +148,9 @@ def test_devices_say_what_is_wrong(client: httpx.Client) -> None:
         "meter-0": "ok", "meter-1": "ok", "meter-2": "stuck", "meter-3": "ok", "meter-4": "silent",
     }  # fmt: skip
     assert (found["meter-0"]["readings_24h"], found["meter-0"]["rejected_24h"]) == (25, 1)
-    assert found["meter-0"]["last_rejected_for"] == ["measured_at.without_zone"] or found["meter-0"]["last_rejected_for"]
+    assert (
+        found["meter-0"]["last_rejected_for"] == ["measured_at.without_zone"] or found["meter-0"]["last_rejected_for"]
+    )
     assert [row["device_id"] for row in get(client, "/v1/devices", state="silent")["items"]] == ["meter-4"]
 
 
@@ -221,7 +227,9 @@ def test_large_answer_is_packed_where_the_client_can_unpack(client: httpx.Client
     plain = client.get("/v1/forecasts", headers={"Accept-Encoding": "identity"})
     assert packed.headers["content-encoding"] == "gzip"
     assert int(packed.headers["content-length"]) < len(plain.content) / 3
-    assert [each["forecast_id"] for each in packed.json()["items"]] == [each["forecast_id"] for each in plain.json()["items"]]
+    assert [each["forecast_id"] for each in packed.json()["items"]] == [
+        each["forecast_id"] for each in plain.json()["items"]
+    ]
 
 
 def test_compacted_table_keeps_its_current_forecasts(tmp_path: Path) -> None:
