@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,17 +51,23 @@ def main(
     load = Load(buildings, per_second, connections, seconds)
     with TemporaryDirectory(prefix="wattcast-benchmark-") as folder:
         found = measured(load, Path(folder), port)
-    typer.echo(
-        f"{found['answered']:,.0f} of {found['due']:,.0f} requests answered with 200 at {load.per_second}/s over {load.connections} "
-        f"connections; p50 {found['p50_ms']:.1f} ms, p95 {found['p95_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms, longest "
-        f"{found['max_ms']:.0f} ms; {found['commits']:.0f} commits of {load.buildings:,} forecasts, {found['origins']:.0f} origins "
-        f"served; memory {found['memory_begin_mb']:.0f} MB at the start, {found['memory_middle_mb']:.0f} MB in the middle, "
-        f"{found['memory_end_mb']:.0f} MB at the end; {found['cpu_ms']:.2f} ms of CPU a request, refreshing included; load of the machine {found['machine_load']:.1f}."
-    )
+    typer.echo(said(load, found))
     if json_file:
         json_file.write_text(json.dumps(found, indent=2) + "\n")
     if found["answered"] < found["due"]:
         raise typer.Exit(1)
+
+
+def said(load: Load, found: dict[str, float]) -> str:
+    """The figures as sentences."""
+    times = ", ".join(f"{name} {found[f'{name}_ms']:,.1f} ms" for name in ("p50", "p95", "p99", "max"))
+    memory = ", ".join(f"{found[f'memory_{name}_mb']:,.0f} MB at the {name}" for name in ("begin", "middle", "end"))
+    return (
+        f"{found['answered']:,.0f} of {found['due']:,.0f} requests answered with 200, at {load.per_second}/s over "
+        f"{load.connections} connections: {times}. {load.buildings:,} forecasts were committed every {COMMIT_SECONDS} s; "
+        f"{found['origins']:.0f} origins were served. Memory {memory}. {found['cpu_ms']:.2f} ms of CPU a request, refreshing "
+        f"included. Load of the machine {found['machine_load']:.1f}."
+    )
 
 
 def measured(load: Load, folder: Path, port: int) -> dict[str, float]:
@@ -181,10 +187,9 @@ async def _asked(load: Load, names: list[str], port: int, server: psutil.Process
         if number % (load.per_second * 5) == 0:
             memory.append(server.memory_info().rss / 1e6)
         due.put_nowait((when, names[at]))
-    try:
+    with suppress(TimeoutError):  # what is not answered by then counts as such
         await asyncio.wait_for(due.join(), 30)
-    except TimeoutError:
-        pass  # what is not answered by now counts as such
+    cpu = sum(server.cpu_times()[:2]) - used
     for client in clients:
         client.cancel()
     memory.append(server.memory_info().rss / 1e6)
@@ -192,7 +197,7 @@ async def _asked(load: Load, names: list[str], port: int, server: psutil.Process
     return {
         "due": total, "answered": len(times), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": longest,
         "origins": len(origins), "memory_begin_mb": memory[0], "memory_middle_mb": memory[len(memory) // 2],
-        "memory_end_mb": memory[-1], "cpu_ms": (sum(server.cpu_times()[:2]) - used) / max(1, len(times)) * 1000, "machine_load": os.getloadavg()[0],
+        "memory_end_mb": memory[-1], "cpu_ms": cpu / max(1, len(times)) * 1000, "machine_load": os.getloadavg()[0],
     }  # fmt: skip
 
 

@@ -79,13 +79,13 @@ def _newest(rows: pa.Table) -> pd.DataFrame:
 def _sums(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     error, actual = rows["error_kwh"], rows["actual_kwh"]
     day, week = ((rows[name] - actual).abs() for name in ("last_day_kwh", "last_week_kwh"))
-    values = (
+    values: tuple[pd.Series, ...] = (
         actual, error.abs(), error**2, error, rows["pinball_kwh"], rows["in_interval"].astype(float),
         day.fillna(0.0), day.notna().astype(int), week.fillna(0.0), week.notna().astype(int),
     )  # fmt: skip
-    made = rows.assign(
-        day=rows["target_hour"].dt.strftime("%Y-%m-%d"), hours=1, **dict(zip(SUMMED, values, strict=True))
-    )
+    made = rows[[name for name in by if name != "day"]].assign(day=rows["target_hour"].dt.strftime("%Y-%m-%d"), hours=1)
+    for name, column in zip(SUMMED, values, strict=True):
+        made[name] = column
     return made.groupby(by, as_index=False, sort=False, dropna=False)[["hours", *SUMMED]].sum()
 
 
@@ -100,5 +100,5 @@ def _measures(parts: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
         last_week_mae_kwh=sums["week_error"] / sums["week_hours"].where(sums["week_hours"] > 0),
         last_day_mae_kwh=sums["day_error"] / sums["day_hours"].where(sums["day_hours"] > 0),
     )  # fmt: skip
-    plain = found.astype(object).where(found.notna(), None)
-    return [dict.fromkeys(GROUPS) | row for row in plain.to_dict("records")]
+    rows = pa.Table.from_pandas(found, preserve_index=False).to_pylist()  # what is missing there is null
+    return [dict.fromkeys(GROUPS) | row for row in rows]

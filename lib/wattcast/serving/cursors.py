@@ -36,6 +36,6 @@ def read(kind: str, cursor: str, types: Sequence[type]) -> list[Any]:
 def _typed(value: Any, wanted: type) -> Any:
     if wanted is datetime:
         return datetime.fromisoformat(value).astimezone(UTC)
-    if type(value) is not wanted or (wanted is int and not 0 <= value < 2**63):
+    if type(value) is not wanted or (isinstance(value, int) and not 0 <= value < 2**63):
         raise ValueError("of another type")
     return value

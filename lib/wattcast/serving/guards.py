@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,6 +16,7 @@ from wattcast.serving.problems import answer
 
 OPEN = ("/", "/healthz", "/readyz", "/openapi.json")
 REMEMBERED = 10_000
+LARGE = "The body is larger than this server takes."
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -80,14 +82,6 @@ class Guards:
                 await refused(scope, receive, sending)
             else:
                 await self._app(scope, self._bounded(receive), sending)
-        except TooLarge:
-            said = (
-                f"The body is larger than the {self._serving.settings.serving.max_body_megabytes} MB that are allowed."
-            )
-            await answer(413, said)(scope, receive, sending)
-        except TimeoutError:
-            if status == 500:
-                await answer(408, f"The body did not come within {self._patience} seconds.")(scope, receive, sending)
         finally:
             route = getattr(scope.get("route"), "path", "other").replace(":path", "")
             self._serving.measured.seconds.labels(_method(scope), route, f"{status // 100}xx").observe(
@@ -108,7 +102,7 @@ class Guards:
             headers.get("content-length", "0").isdecimal()
             and int(headers.get("content-length", "0")) > self._most_bytes
         ):
-            return self._refusal("size", 413, "The body is larger than is allowed.")
+            return self._refusal("size", 413, LARGE)
         if not self._serving.auth or path in OPEN or path.startswith("/static/"):
             return None
         text = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ").strip()
@@ -136,19 +130,18 @@ class Guards:
             nonlocal received, is_whole
             if is_whole:
                 return await receive()
-            async with asyncio.timeout(self._patience):
-                message = await receive()
+            try:
+                async with asyncio.timeout(self._patience):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, f"The body did not come within {self._patience} seconds.") from None
             received += len(message.get("body", b""))
             is_whole = not message.get("more_body", False)
             if received > self._most_bytes:
-                raise TooLarge
+                raise HTTPException(413, LARGE)
             return message
 
         return bounded
-
-
-class TooLarge(Exception):
-    """A body beyond the limit."""
 
 
 def _method(scope: Scope) -> str:

@@ -75,7 +75,7 @@ class AskedReading(BaseModel):
     occupancy: Annotated[float, _within("occupancy")] | None = None
 
 
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "building": {"timezone": "Europe/London", "country": "GB", "building_type": "office"},
     "readings": [
         {"measured_at": "2026-03-14T22:00:00Z", "energy_usage_kwh": 12.5, "temperature_c": 7.5},

@@ -102,14 +102,14 @@ def top(
     """The `limit` rows that come first by `order`, whose first column descends and the others ascend, after a key."""
     directions = [(name, "ascending" if at else "descending") for at, (name, _) in enumerate(order)]
     if after:
-        wanted = wanted & _after(order, after)
+        wanted = wanted & behind(order, after)
     rows: pa.Table | None = None
     for batch in table.batches(columns, wanted):
         rows = (batch if rows is None else pa.concat_tables([rows, batch])).sort_by(directions).slice(0, limit)
     return rows.to_pylist() if rows is not None else []
 
 
-def _after(order: Order, after: list[Any]) -> ds.Expression:
+def behind(order: Order, after: list[Any]) -> ds.Expression:
     """That a row comes after this key."""
     found, equal = None, None
     for at, ((name, _), value) in enumerate(zip(order, after, strict=True)):
@@ -140,7 +140,7 @@ def rejected(
     if rule is None:
         found = top(table, REJECTED, condition, REJECTED_ORDER, limit=limit, after=after)
     else:
-        found = _broken(table, condition if not after else condition & _after(REJECTED_ORDER, after), rule, limit)
+        found = _broken(table, condition if not after else condition & behind(REJECTED_ORDER, after), rule, limit)
     return [_rejected(row) for row in found]
 
 
@@ -178,10 +178,7 @@ def health(
     after: list[Any] | None,
 ) -> list[dict[str, Any]]:
     """Measurements over time, the newest first."""
-    condition = within("as_of", start, end)
-    for name, value in wanted.items():
-        if value is not None:
-            condition = condition & (ds.field(name) == value)
+    condition = measured(start, end, wanted)
     return top(snapshot.lake.table("health"), HEALTH_COLUMNS, condition, HEALTH_ORDER, limit=limit, after=after)
 
 
@@ -197,3 +194,12 @@ def forecasts_by_model(snapshot: Snapshot) -> dict[tuple[str, str], int]:
         for row in batch.group_by(names).aggregate([([], "count_all")]).to_pylist():
             found[row["model_name"], row["model_version"]] += row["count_all"]
     return dict(found)
+
+
+def measured(start: datetime, end: datetime, wanted: dict[str, str | None]) -> ds.Expression:
+    """That a measurement is of this time, and of these measures, scopes and subjects where they are named."""
+    condition = within("as_of", start, end)
+    for name, value in wanted.items():
+        if value is not None:
+            condition = condition & (ds.field(name) == value)
+    return condition

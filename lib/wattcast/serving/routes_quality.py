@@ -162,12 +162,9 @@ def _latest(
     lake: Lake, first: datetime, last: datetime, wanted: dict[str, str | None], after: list[object] | None
 ) -> list[dict[str, object]]:
     """The newest of each measure and subject, in the order of pages."""
-    condition = queries.within("as_of", first, last)
-    for name, value in wanted.items():
-        if value is not None:
-            condition = condition & (queries.ds.field(name) == value)
+    condition = queries.measured(first, last, wanted)
     if after:
-        condition = condition & queries._after(queries.HEALTH_ORDER, after)
+        condition = condition & queries.behind(queries.HEALTH_ORDER, after)
     rows = lake.part("health").rows.select(list(HEALTH_COLUMNS)).filter(condition)
     ordered = rows.sort_by(
         [("as_of", "descending"), ("measure", "ascending"), ("scope", "ascending"), ("subject", "ascending")]
