@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -106,6 +107,8 @@ def main(
     current = settings().with_changes(serving=changes)
     options, auth = current.serving, needs_keys(current.serving)
     sys.setswitchinterval(SWITCH_SECONDS)
+    for number in (signal.SIGTERM, signal.SIGINT):  # which uvicorn raises anew when it has ended
+        signal.signal(number, lambda *_: sys.exit(0))
     with Following(current) as following:
         log.info("http://%s:%s serves %s%s", options.host, options.port, current.lake_uri, " to keys" if auth else "")
         server(app(current, following.forecaster(), auth=auth), options).run()
