@@ -167,19 +167,25 @@ class Lakehouse:
         )
 
     def append_wanted(
-        self, name: str, *, wanted: Callable[[DataFrame, Snapshot], DataFrame | None], on: DataFrame, query: str
+        self,
+        name: str,
+        *,
+        wanted: Callable[[DataFrame, Snapshot], DataFrame | None],
+        on: DataFrame,
+        query: str,
+        seconds: float | None = None,
     ) -> StreamingQuery:
         """For each micro-batch of `on`, append what `wanted(batch, existing)` finds missing."""
 
         def append(batch: DataFrame, _batch_id: int) -> None:
             self.append(name, lambda existing: wanted(batch, existing))
 
-        return self.start(on.writeStream.foreachBatch(append), query=query)
+        return self.start(on.writeStream.foreachBatch(append), query=query, seconds=seconds)
 
-    def start(self, writer: DataStreamWriter, *, query: str) -> StreamingQuery:
-        """Start a streaming query under its name, with its own checkpoint and the trigger of this run."""
+    def start(self, writer: DataStreamWriter, *, query: str, seconds: float | None = None) -> StreamingQuery:
+        """Start a streaming query under its name, with its own checkpoint and the trigger of this run; `seconds` is a rarer one."""
         self.own(f"query-{query}")
-        seconds = self.settings.batch.trigger_seconds
+        seconds = max(self.settings.batch.trigger_seconds, seconds or 0)
         writer = writer.trigger(availableNow=True) if self.once else writer.trigger(processingTime=f"{seconds} seconds")
         return writer.queryName(query).option("checkpointLocation", f"{self.settings.checkpoints_uri}/{query}").start()
 

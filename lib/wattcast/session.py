@@ -60,7 +60,7 @@ def _local_conf(settings: Settings) -> dict[str, str]:
         "-XX:+UseSerialGC",
     ]
     return conf | {
-        **({"spark.jars": ",".join(needed)} if needed else {}),
+        **({"spark.driver.extraClassPath": os.pathsep.join(needed)} if needed else {}),
         "spark.driver.extraJavaOptions": " ".join(java_options),
         "spark.sql.warehouse.dir": str(settings.state.resolve() / "warehouse"),
         "spark.pyspark.python": sys.executable,
