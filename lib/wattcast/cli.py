@@ -33,7 +33,7 @@ buildings_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="M
 app.add_typer(buildings_app, name="buildings")
 commands.register(app)
 
-JOBS = ("ingest", "aggregate", "forecast", "publish", "pipeline", "backfill")
+JOBS = ("ingest", "aggregate", "forecast", "publish", "score", "pipeline", "backfill")
 MODEL_JOBS = {
     "train": "Train a model on recorded or simulated readings.",
     "tune": "Look for better training options in bounded time.",
@@ -290,6 +290,12 @@ def sql(
             show(sql_table(found, rows))
         except PySparkException as error:
             _fail(_said(error))
+
+
+@app.command("sql-gateway", context_settings=PASSED_ON)
+def sql_gateway(context: typer.Context) -> None:
+    """Serve the tables and views to JDBC clients, read only."""
+    _run_job("sql_gateway", context.args)
 
 
 def _run_job(name: str, arguments: list[str]) -> None:

@@ -105,6 +105,13 @@ class Lakehouse:
         for name, sql in VIEWS.items():
             self.spark.sql(sql).createOrReplaceTempView(name)
 
+    def publish_views(self) -> None:
+        """Make them known to all other sessions of this application too; each query reads the newest versions."""
+        for table in tables():
+            self.spark.sql(f"CREATE OR REPLACE VIEW {table.name} AS SELECT * FROM delta.`{self.path(table.name)}`")  # noqa: S608
+        for name, sql in VIEWS.items():
+            self.spark.sql(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+
     def newest(self, snapshot: Snapshot, *columns: str) -> list[datetime | None]:
         """The greatest times in some columns; after the first look only files that can hold a greater one are read."""
         known = [self._newest.get((snapshot.name, column)) for column in columns]
