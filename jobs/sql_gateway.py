@@ -16,7 +16,9 @@ LOOPBACK, PORT = "127.0.0.1", 10000
 def options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Serve the tables and views to JDBC clients, read only")
     parser.add_argument(
-        "--host", default=LOOPBACK, help="address to listen at; there is no password, so other than loopback needs a guard"
+        "--host",
+        default=LOOPBACK,
+        help="address to listen at; there is no password, so other than loopback needs a guard",
     )
     parser.add_argument("--port", type=int, default=PORT, choices=range(1, 65536), metavar="PORT")
     return parser.parse_args(argv)
@@ -27,10 +29,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     asked = options(argv)
     configure_logging()
     check_port(asked.host, asked.port)  # before Spark starts, which takes a while
-    with Stop().on_signals() as stop, opened(name="sql-gateway", with_broker=False) as run:
-        with serving(run.lake, host=asked.host, port=asked.port):
-            log.info("SQL gateway: jdbc:hive2://%s:%s/ (Ctrl-C ends it)", asked.host, asked.port)
-            stop.wait()
+    with (
+        Stop().on_signals() as stop,
+        opened(name="sql-gateway", with_broker=False) as run,
+        serving(run.lake, host=asked.host, port=asked.port),
+    ):
+        log.info("SQL gateway: jdbc:hive2://%s:%s/ (Ctrl-C ends it)", asked.host, asked.port)
+        stop.wait()
 
 
 if __name__ == "__main__":

@@ -105,11 +105,15 @@ def of_example(name: str, function: str, *arguments: str) -> Any:
 def test_examples_without_spark_read_what_spark_reads(lake: Run) -> None:
     uri = lake.settings.lake_uri
     hours = of_example("read_deltalake", "hours", uri, "sim_0002").to_pandas()
-    expected = lake.spark.sql("SELECT * FROM hourly_usage WHERE building_id = 'sim_0002' ORDER BY hour, available_at").toPandas()
+    expected = lake.spark.sql(
+        "SELECT * FROM hourly_usage WHERE building_id = 'sim_0002' ORDER BY hour, available_at"
+    ).toPandas()
     assert list(hours.energy_usage_kwh) == list(expected.energy_usage_kwh)
     assert hours.revision.max() == 2
     accuracy = of_example("read_duckdb", "accuracy", uri)
-    view = lake.spark.sql("SELECT building_id, hours, mae_kwh, last_week_mae_kwh FROM accuracy_by_building ORDER BY building_id")
+    view = lake.spark.sql(
+        "SELECT building_id, hours, mae_kwh, last_week_mae_kwh FROM accuracy_by_building ORDER BY building_id"
+    )
     assert [row[:2] for row in accuracy] == [tuple(row)[:2] for row in view.collect()]
     assert [row[2:] for row in accuracy] == [pytest.approx(tuple(row)[2:], rel=1e-9) for row in view.collect()]
     latest = of_example("read_pandas", "latest_forecast", uri, "sim_0001")
@@ -140,7 +144,16 @@ def beeline(port: int, *statements: str, file: Path) -> subprocess.CompletedProc
     """Hive's own client over JDBC: what it prints as CSV, every statement whether or not one before it failed."""
     file.write_text("".join(f"{' '.join(each.split())};\n" for each in statements), encoding="utf-8")
     jars = str(Path(pyspark.__path__[0]) / "jars" / "*")
-    arguments = ["--silent=true", "--force=true", "--showHeader=false", "--outputformat=csv2", "-n", "guest", "-f", str(file)]
+    arguments = [
+        "--silent=true",
+        "--force=true",
+        "--showHeader=false",
+        "--outputformat=csv2",
+        "-n",
+        "guest",
+        "-f",
+        str(file),
+    ]
     return subprocess.run(
         ["java", "-cp", jars, "org.apache.hive.beeline.BeeLine", "-u", f"jdbc:hive2://127.0.0.1:{port}/", *arguments],
         capture_output=True, text=True, timeout=600, check=False,
@@ -185,7 +198,9 @@ def test_a_jdbc_client_gets_every_query_of_the_guide_and_what_came_after_it_aske
     before = lake.lake.table("hourly_usage").count()
     assert f"rows {before}" in answered.stdout
     append(lake, "hourly_usage", [hour_row("sim_0001", END + DAY, 1.0)])
-    refused = beeline(gateway, *(each.format(lake=lake.settings.lake_uri) for each in REFUSED), count, file=tmp_path / "no.sql")
+    refused = beeline(
+        gateway, *(each.format(lake=lake.settings.lake_uri) for each in REFUSED), count, file=tmp_path / "no.sql"
+    )
     assert f"rows {before + 1}" in refused.stdout
     for why in set(REFUSED.values()):
         said = sum(why in line for line in refused.stderr.splitlines() if line.startswith("Error"))

@@ -94,7 +94,9 @@ def pinball(actual: NDArray[np.float64], quantile: NDArray[np.float64], level: f
 def _repeated(pairs: pd.DataFrame, known: pd.DataFrame, back_hours: pd.Series) -> NDArray[np.float64]:
     """(pairs,): the energy so many hours before each forecast hour by the newest revision known when it was issued; NaN where
     there was none or it was partial. `known` is in the order of knowledge."""
-    asked = pairs[["building_id", "issued_us"]].assign(hour_us=pairs["hour_us"] - back_hours * HOUR_US, at=range(len(pairs)))
+    asked = pairs[["building_id", "issued_us"]].assign(
+        hour_us=pairs["hour_us"] - back_hours * HOUR_US, at=range(len(pairs))
+    )
     found = pd.merge_asof(
         asked.sort_values("issued_us"), known,
         left_on="issued_us", right_on="available_us", by=["building_id", "hour_us"],
@@ -150,7 +152,7 @@ def _rows(made: DataFrame) -> DataFrame:
 
 
 def _within(column: str, hours: list[datetime], *, reach_hours: int = 1) -> Column:
-    """Whether a time lies less than `reach_hours` before one of the hours, or at it, as few ranges that Delta can skip files by."""
+    """Whether a time is one of the hours or less than `reach_hours` before it, as few ranges that Delta can skip files by."""
     back, runs = timedelta(hours=reach_hours - 1), list[list[datetime]]()
     for hour in hours:
         if runs and hour - back <= runs[-1][1] + timedelta(hours=1):

@@ -190,7 +190,7 @@ class Lakehouse:
         return self.start(on.writeStream.foreachBatch(append), query=query, seconds=seconds)
 
     def start(self, writer: DataStreamWriter, *, query: str, seconds: float | None = None) -> StreamingQuery:
-        """Start a streaming query under its name, with its own checkpoint and the trigger of this run; `seconds` is a rarer one."""
+        """Start a streaming query under its name, with its own checkpoint and the trigger of this run, or a rarer one."""
         self.own(f"query-{query}")
         seconds = max(self.settings.batch.trigger_seconds, seconds or 0)
         writer = writer.trigger(availableNow=True) if self.once else writer.trigger(processingTime=f"{seconds} seconds")

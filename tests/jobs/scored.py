@@ -16,7 +16,13 @@ PASSED_ON = ["building_id", "origin", "purpose", "issued_at", "method", "model_n
 
 
 def hour_row(
-    building: str, hour: datetime, kwh: float, *, revision: int = 1, known_after: timedelta = HOUR, coverage: float | None = 1.0
+    building: str,
+    hour: datetime,
+    kwh: float,
+    *,
+    revision: int = 1,
+    known_after: timedelta = HOUR,
+    coverage: float | None = 1.0,
 ) -> dict[str, Any]:
     """A revision of an hour, known so long after its start."""
     available_at = hour + known_after
@@ -77,7 +83,10 @@ def _of_forecast(
                 continue
             before = actual
             quantiles = {name: forecast[name][index] for name in LEVELS}
-            losses = [max(q * (actual - p), (1 - q) * (p - actual)) for p, q in zip(quantiles.values(), LEVELS.values())]
+            losses = [
+                max(q * (actual - p), (1 - q) * (p - actual))
+                for p, q in zip(quantiles.values(), LEVELS.values(), strict=True)
+            ]
             yield {
                 **{name: forecast[name] for name in ["forecast_id", *PASSED_ON]}, **quantiles,
                 "lead_hours": index + 1, "available_at": row["available_at"], "target_hour": target,

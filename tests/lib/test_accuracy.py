@@ -18,7 +18,9 @@ def forecast(lead_hours: int, *, issued_after: int = 0, p50: float = 5.0) -> pd.
     """A row per hour of one forecast, issued so many hours after its origin, in the columns that `scores` wants."""
     leads = np.arange(1, lead_hours + 1)
     rows = pd.DataFrame({"lead_hours": leads, "hour_us": (ORIGIN + leads - 1) * HOUR_US, "timezone": "Asia/Kathmandu"})
-    rows = rows.assign(**dict.fromkeys(FORECAST, "x"), origin_us=ORIGIN * HOUR_US, p10_kwh=p50 - 1, p50_kwh=p50, p90_kwh=p50 + 1)
+    rows = rows.assign(
+        **dict.fromkeys(FORECAST, "x"), origin_us=ORIGIN * HOUR_US, p10_kwh=p50 - 1, p50_kwh=p50, p90_kwh=p50 + 1
+    )
     return rows.assign(issued_us=(ORIGIN + issued_after) * HOUR_US)
 
 
@@ -28,18 +30,27 @@ def revisions(*rows: tuple[int, int, float]) -> pd.DataFrame:
     hour = ORIGIN + frame["hour"].astype("int64")
     known = hour + frame["after"].astype("int64")
     return pd.DataFrame(
-        {"building_id": "x", "hour_us": hour * HOUR_US, "available_us": known * HOUR_US, "actual_kwh": frame["actual_kwh"].astype(float)}
+        {
+            "building_id": "x",
+            "hour_us": hour * HOUR_US,
+            "available_us": known * HOUR_US,
+            "actual_kwh": frame["actual_kwh"].astype(float),
+        }
     )
 
 
 some_revisions = st.lists(
-    st.tuples(st.integers(-170, 50), st.integers(1, 60), st.sampled_from([1.0, 2.0, 5.0, np.nan])), min_size=1, max_size=60
+    st.tuples(st.integers(-170, 50), st.integers(1, 60), st.sampled_from([1.0, 2.0, 5.0, np.nan])),
+    min_size=1,
+    max_size=60,
 ).map(lambda rows: revisions(*rows))
 
 
 @effort(max_examples=150, deadline=None)
 @given(some_revisions, st.sampled_from([1, 24, 48]), st.integers(0, 200))
-def test_what_comes_to_be_known_adds_scores_and_takes_none_back(hours: pd.DataFrame, lead_hours: int, until: int) -> None:
+def test_what_comes_to_be_known_adds_scores_and_takes_none_back(
+    hours: pd.DataFrame, lead_hours: int, until: int
+) -> None:
     pairs = forecast(lead_hours)
     at_us = (ORIGIN + until) * HOUR_US
     whole = scores(pairs, hours)
