@@ -87,6 +87,15 @@ def test_score_of_one_hour() -> None:
     assert np.isnan(row["last_day_kwh"])
 
 
+def test_a_bucket_without_forecasts_or_without_hours_has_no_scores() -> None:
+    pairs, hours = forecast(24), revisions((0, 1, 7.0))
+    assert [len(scores(*each)) for each in [(pairs, hours[:0]), (pairs[:0], hours), (pairs[:0], hours[:0])]] == [
+        0,
+        0,
+        0,
+    ]
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.sampled_from(list(QUANTILES.values())))
 def test_no_constant_has_less_pinball_than_the_quantile(actual: list[float], level: float) -> None:
     values = np.array(actual)
