@@ -4,6 +4,7 @@ A client can only read. Its session refuses every command that is not one of rea
 methods: `ReadOnly.java`, compiled here by the compiler that Spark has for its own code, is a check of Spark's analyser.
 """
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +28,8 @@ def check_port(host: str, port: int) -> None:
         with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
             pass
     except OSError as error:
-        raise PortTaken(f"The SQL gateway cannot listen at {host}, port {port}: {error.strerror or error}.") from error
+        reason = os.strerror(error.errno) if error.errno else error  # without the address that Python adds
+        raise PortTaken(f"The SQL gateway cannot listen at {host}, port {port}: {reason}.") from error
 
 
 @contextmanager
