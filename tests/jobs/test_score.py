@@ -195,6 +195,8 @@ def test_scores_read_no_more_of_the_history_than_their_window(run: Run) -> None:
     wanted = missing(run, batch, run.lake.snapshot("forecast_scores"))
     assert wanted is not None
     files = {file.split("/lake/")[1] for file in wanted.inputFiles()}
-    assert len([file for file in files if file.startswith("hourly_usage")]) <= 2
+    assert (
+        len([file for file in files if file.startswith("hourly_usage")]) <= 3
+    )  # of the hour, the day and the week before
     assert len([file for file in files if file.startswith("forecasts/")]) <= 1
     assert [row.lead_hours for row in wanted.collect()] == [1]
