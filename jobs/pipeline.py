@@ -4,7 +4,8 @@ from aggregate import AGGREGATE
 from forecast import FORECAST
 from ingest import INGEST
 from publish import PUBLISH
+from score import SCORE
 from wattcast.job import run
 
 if __name__ == "__main__":
-    run(INGEST, AGGREGATE, FORECAST, PUBLISH)
+    run(INGEST, AGGREGATE, FORECAST, PUBLISH, SCORE)

@@ -92,7 +92,7 @@ def test_job_file_says_it_as_the_command_does(job: str, old_java: dict[str, str]
 
 
 def test_unknown_job_is_refused_with_the_known_ones() -> None:
-    known = "There is no job dance: there are ingest, aggregate, forecast, publish, pipeline, backfill.\n"
+    known = "There is no job dance: there are ingest, aggregate, forecast, publish, score, pipeline, backfill.\n"
     assert sentence(WATTCAST, "run", "dance", status=2) == known
 
 

@@ -37,7 +37,7 @@ app.add_typer(keys_app, name="keys")
 commands.register(app)
 technician.register(app)
 
-JOBS = ("ingest", "aggregate", "forecast", "publish", "pipeline", "backfill")
+JOBS = ("ingest", "aggregate", "forecast", "publish", "score", "pipeline", "backfill")
 MODEL_JOBS = {
     "train": "Train a model on recorded or simulated readings.",
     "tune": "Look for better training options in bounded time.",
@@ -297,6 +297,12 @@ def sql(
             show(sql_table(found, rows))
         except PySparkException as error:
             _fail(_said(error))
+
+
+@app.command("sql-gateway", context_settings=PASSED_ON)
+def sql_gateway(context: typer.Context) -> None:
+    """Serve the tables and views to JDBC clients, read only."""
+    _run_job("sql_gateway", context.args)
 
 
 def _run_job(name: str, arguments: list[str]) -> None:

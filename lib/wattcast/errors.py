@@ -14,6 +14,7 @@ STATUS = {
     ("wattcast.local.embedded.broker_files", "BrokerFailed"): FAILED,
     ("wattcast.broker", "BrokerUnreachable"): FAILED,
     ("wattcast.broker", "TopicRecreated"): FAILED,
+    ("wattcast.gateway", "PortTaken"): FAILED,
     ("wattcast.locks", "TableHasAWriter"): FAILED,
     ("wattcast.locks", "LeasesUnavailable"): FAILED,
     ("wattcast.locks", "UnsafeLake"): REFUSED,

@@ -60,7 +60,7 @@ def wanted_hours(
     def missing(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
         return revisions(new, old, rules)
 
-    made = _by_bucket(readings).cogroup(_by_bucket(_existing(existing.where(near)))).applyInPandas(missing, MADE)
+    made = by_bucket(readings).cogroup(by_bucket(_existing(existing.where(near)))).applyInPandas(missing, MADE)
     return _rows(made, clock)
 
 
@@ -138,7 +138,7 @@ def _existing(existing: DataFrame) -> DataFrame:
     )  # fmt: skip
 
 
-def _by_bucket(rows: DataFrame):  # type: ignore[no-untyped-def]  # GroupedData has no public type that fits cogroup
+def by_bucket(rows: DataFrame):  # type: ignore[no-untyped-def]  # GroupedData has no public type that fits cogroup
     buckets = int(rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
     return rows.groupBy(F.pmod(F.hash("building_id"), F.lit(buckets)).alias("bucket"))
 

@@ -104,6 +104,13 @@ class Lakehouse:
         for name, sql in VIEWS.items():
             self.spark.sql(sql).createOrReplaceTempView(name)
 
+    def publish_views(self) -> None:
+        """Make them known to all other sessions of this application too; each query reads the newest versions."""
+        for table in tables():
+            self.spark.sql(f"CREATE OR REPLACE VIEW {table.name} AS SELECT * FROM delta.`{self.path(table.name)}`")  # noqa: S608
+        for name, sql in VIEWS.items():
+            self.spark.sql(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+
     def newest(self, snapshot: Snapshot, *columns: str) -> list[datetime | None]:
         """The greatest times in some columns; after the first look only files that can hold a greater one are read."""
         known = [self._newest.get((snapshot.name, column)) for column in columns]
@@ -171,19 +178,25 @@ class Lakehouse:
         return self.start(rows.writeStream.foreachBatch(append), query=query)
 
     def append_wanted(
-        self, name: str, *, wanted: Callable[[DataFrame, Snapshot], DataFrame | None], on: DataFrame, query: str
+        self,
+        name: str,
+        *,
+        wanted: Callable[[DataFrame, Snapshot], DataFrame | None],
+        on: DataFrame,
+        query: str,
+        seconds: float | None = None,
     ) -> StreamingQuery:
         """For each micro-batch of `on`, append what `wanted(batch, existing)` finds missing."""
 
         def append(batch: DataFrame, _batch_id: int) -> None:
             self.append(name, lambda existing: wanted(batch, existing))
 
-        return self.start(on.writeStream.foreachBatch(append), query=query)
+        return self.start(on.writeStream.foreachBatch(append), query=query, seconds=seconds)
 
-    def start(self, writer: DataStreamWriter, *, query: str) -> StreamingQuery:
-        """Start a streaming query under its name, with its own checkpoint and the trigger of this run."""
+    def start(self, writer: DataStreamWriter, *, query: str, seconds: float | None = None) -> StreamingQuery:
+        """Start a streaming query under its name, with its own checkpoint and the trigger of this run, or a rarer one."""
         self.own(f"query-{query}")
-        seconds = self.settings.batch.trigger_seconds
+        seconds = max(self.settings.batch.trigger_seconds, seconds or 0)
         writer = writer.trigger(availableNow=True) if self.once else writer.trigger(processingTime=f"{seconds} seconds")
         return writer.queryName(query).option("checkpointLocation", f"{self.settings.checkpoints_uri}/{query}").start()
 

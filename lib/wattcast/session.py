@@ -70,7 +70,7 @@ def _local_conf(settings: Settings) -> dict[str, str]:
     sets: list[JarSet] = ["spark", "s3"] if is_in_s3(settings) else ["spark"]
     needed = [str(jar) for each in sets if not spark_has(each) for jar in jars(each)]
     return conf | {
-        **({"spark.jars": ",".join(needed)} if needed else {}),
+        **({"spark.driver.extraClassPath": os.pathsep.join(needed)} if needed else {}),
         "spark.driver.extraJavaOptions": " ".join(_java_options(settings)),
         "spark.sql.warehouse.dir": str(settings.state.resolve() / "warehouse"),
         "spark.pyspark.python": sys.executable,

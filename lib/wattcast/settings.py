@@ -61,6 +61,9 @@ class BatchSettings(_Section):
     """What bounds one micro-batch, and so the memory of a catch-up."""
 
     trigger_seconds: Annotated[float, Field(ge=0)] = 5
+    scoring_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=30, description="between batches of `score`, for which no forecast waits"
+    )
     max_offsets_per_batch: Positive = 200_000
     max_files_per_batch: Positive = 20
     max_megabytes_per_batch: Positive = 16

@@ -1,14 +1,19 @@
 """Views over the tables, by the names under which SQL knows them."""
 
 # MAE, RMSE and so on of a group of scored hours. CV-RMSE and NMBE as in ASHRAE Guideline 14, without its correction for the
-# number of parameters; the baselines on the hours for which they have a value.
+# number of parameters; NMBE is positive where too much was forecast. The baselines are measured on the hours for which they have
+# a value, and so is what the ratios compare them with.
 ACCURACY = """
         count(*) AS hours, avg(actual_kwh) AS mean_kwh, avg(abs(error_kwh)) AS mae_kwh,
         sqrt(avg(error_kwh * error_kwh)) AS rmse_kwh,
         sqrt(avg(error_kwh * error_kwh)) / nullif(abs(avg(actual_kwh)), 0) AS cv_rmse,
         avg(error_kwh) / nullif(avg(actual_kwh), 0) AS nmbe,
         avg(pinball_kwh) AS pinball_kwh, avg(CAST(in_interval AS DOUBLE)) AS interval_coverage,
-        avg(abs(last_week_kwh - actual_kwh)) AS last_week_mae_kwh, avg(abs(last_day_kwh - actual_kwh)) AS last_day_mae_kwh"""
+        avg(abs(last_week_kwh - actual_kwh)) AS last_week_mae_kwh, avg(abs(last_day_kwh - actual_kwh)) AS last_day_mae_kwh,
+        avg(abs(error_kwh)) FILTER (WHERE last_week_kwh IS NOT NULL)
+            / nullif(avg(abs(last_week_kwh - actual_kwh)), 0) AS mae_ratio_to_last_week,
+        avg(abs(error_kwh)) FILTER (WHERE last_day_kwh IS NOT NULL)
+            / nullif(avg(abs(last_day_kwh - actual_kwh)), 0) AS mae_ratio_to_last_day"""
 
 
 def _accuracy_by(*columns: str) -> str:

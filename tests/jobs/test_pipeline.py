@@ -236,7 +236,7 @@ def test_a_new_model_is_taken_up_between_two_batches_and_a_broken_one_steps_down
     assert ["model_unavailable" in warnings for warnings in busy.warnings] == [False, True, False]
 
 
-QUERIES = ("ingest", "ingest-weather", "aggregate", "forecast", "publish")
+QUERIES = ("ingest", "ingest-weather", "aggregate", "forecast", "publish", "score")
 
 
 def day_of(building: str, day: int) -> list[bytes]:

@@ -52,7 +52,7 @@ class Application:
 
 
 # A streaming query has work for a moment every few seconds: Spark would add executors too late and keep them too long. Only a
-# backfill has enough at once to be worth dynamic allocation.
+# backfill and the queries of people have enough at once to be worth dynamic allocation.
 APPLICATIONS = (
     Application(
         "ingest", Kind.STREAMING, secrets=(KAFKA,),
@@ -73,6 +73,17 @@ APPLICATIONS = (
         "publish", Kind.STREAMING, secrets=(KAFKA,),
         driver=Size(1, heap_mib=1024, python_mib=PANDAS_MIB),
         executor=Size(1, heap_mib=1024),
+    ),
+    Application(
+        "score", Kind.STREAMING,
+        driver=Size(1, heap_mib=1280, python_mib=PANDAS_MIB),
+        executor=Size(2, heap_mib=1536, python_mib=2 * PANDAS_MIB),
+    ),
+    Application(
+        "sql-gateway", Kind.STREAMING,
+        driver=Size(1, heap_mib=1536, python_mib=PANDAS_MIB),  # the results of all clients pass through it
+        executor=Size(2, heap_mib=2048), executors=(1, 4),
+        arguments=("--host", "0.0.0.0"),  # noqa: S104  # behind the network policy; there is no password
     ),
     Application(
         "pipeline", Kind.STREAMING, secrets=(KAFKA, MODEL), gpu_on="executor",

@@ -12,7 +12,7 @@ from wattcast.deploy.manifests import API_VERSION, Manifest
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")  # Spark makes a service of this name
 MEMORY = re.compile(r"[1-9]\d*[kmgt]i?b?", re.IGNORECASE)
 SECRET = re.compile(r"password|secret|token|credential|access.?key|api.?key", re.IGNORECASE)
-PIPELINE = {"ingest", "aggregate", "forecast", "publish"}  # what that application does, too
+PIPELINE = {"ingest", "aggregate", "forecast", "publish", "score"}  # what that application does, too
 
 # Fields of a driver or executor that only the operator's webhook applies, and not to a pod that has a template.
 WEBHOOK_ONLY = {

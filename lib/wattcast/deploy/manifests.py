@@ -108,7 +108,7 @@ def spec(app: Application, target: Target) -> Manifest:
 
 
 def main_file(app: Application) -> str:
-    return f"{JOBS}/{app.name}.py"
+    return f"{JOBS}/{app.name.replace('-', '_')}.py"
 
 
 def spark_settings(app: Application) -> dict[str, str]:

@@ -52,7 +52,7 @@ def test_application_runs_a_job_that_exists(app: Application) -> None:
 
 
 def test_every_job_that_the_command_runs_is_an_application() -> None:
-    assert {app.name for app in APPLICATIONS} == {*cli.JOBS, *cli.OTHER_JOBS, "train"}
+    assert {app.name for app in APPLICATIONS} == {*cli.JOBS, *cli.OTHER_JOBS, "sql-gateway", "train"}
 
 
 @each_application

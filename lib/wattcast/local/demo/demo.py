@@ -33,7 +33,7 @@ from wattcast.settings import project_folder, settings
 
 CATCH_UP_DAYS = 14
 SIMULATED_FROM = date(2026, 3, 1)
-JOBS = ("ingest", "aggregate", "forecast", "publish")
+JOBS = ("ingest", "aggregate", "forecast", "publish", "score")
 
 
 @dataclass
@@ -59,6 +59,7 @@ class Demo:
             "WATTCAST_FORECASTING__CATCH_UP_HOURS": str(24 * CATCH_UP_DAYS),
             "WATTCAST_FORECASTING__CLOCK": "arrival",
             "WATTCAST_BATCH__TRIGGER_SECONDS": "1",
+            "WATTCAST_BATCH__SCORING_SECONDS": "10",
         }
         data, metadata = self._readings(state)
         with EmbeddedBroker(state) as kafka:
