@@ -38,6 +38,7 @@ class Rule(BaseModel):
     fewest_samples: Annotated[int, Field(ge=0)] = 0
     when_missing: bool = Field(default=False, description="of the fleet: no value at all counts as beyond the limit")
     quiet_while: str = Field(default="", description="a rule; while it fires, this one raises nothing new")
+    retrains: bool = Field(default=False, description="while it fires, a model may be trained (monitoring.retrain_on_drift)")
     severity: Literal["critical", "warning"]
     message: str
 

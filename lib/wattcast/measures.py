@@ -9,8 +9,8 @@ FLEET = "fleet"
 
 # What of a measure is made once an hour at most: it looks at weeks, and changes slowly.
 SLOW = (
-    "input_drift_psi", "input_drift_ks", "temperature_off_site_c", "residual_drift_ks", "residual_bias", "interval_coverage",
-    "mae_ratio_to_last_week",
+    "input_drift_psi", "input_drift_ks", "temperature_off_site_c", "residual_bias_2d", "residual_drift_ks", "residual_bias",
+    "interval_coverage", "mae_ratio_to_last_week",
 )  # fmt: skip
 
 

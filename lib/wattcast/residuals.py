@@ -6,8 +6,8 @@ import pandas as pd
 from wattcast.drift import FEWEST_VALUES, ks
 from wattcast.measures import FLEET, rows_of, together
 
-WINDOW, BEFORE = pd.Timedelta(days=7), pd.Timedelta(days=28)
-SUMS = ["hours", "error", "actual", "in_interval", "paired", "abs_error", "abs_naive"]
+WINDOW, BEFORE, NOW = pd.Timedelta(days=7), pd.Timedelta(days=28), pd.Timedelta(days=2)
+SUMS = ["hours", "error", "actual", "in_interval", "paired", "abs_error", "abs_naive", "error_2d", "actual_2d"]
 KEYS = ["building_id", "model"]
 COLUMNS = [*KEYS, *SUMS, "ks", "before"]
 
@@ -24,10 +24,12 @@ def sums(scores: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     recent = scores[is_recent]
     earlier = scores[(scores["target_hour"] < start) & (scores["target_hour"] >= start - BEFORE)]
     naive = (recent["last_week_kwh"].astype(float) - recent["actual_kwh"]).abs()
+    is_now = recent["target_hour"] >= as_of - NOW
     each = pd.DataFrame({
         "building_id": recent["building_id"], "model": recent["model_name"] + " " + recent["model_version"], "hours": 1.0,
         "error": recent["error_kwh"], "actual": recent["actual_kwh"], "in_interval": recent["in_interval"].astype(float),
         "paired": naive.notna().astype(float), "abs_error": recent["error_kwh"].abs().where(naive.notna()), "abs_naive": naive,
+        "error_2d": recent["error_kwh"].where(is_now), "actual_2d": recent["actual_kwh"].where(is_now),
     })  # fmt: skip
     by = each.groupby(KEYS, as_index=False)[SUMS].sum()
     errors = {name: rows["error_kwh"].to_numpy(np.float64) for name, rows in recent.groupby("building_id")}
@@ -41,8 +43,8 @@ def sums(scores: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
 
 
 def accuracy(found: pd.DataFrame) -> pd.DataFrame:
-    """`interval_coverage`, `mae_ratio_to_last_week`, `residual_bias` and `residual_drift_ks` by building, by model and, but for
-    the last two, of the fleet, from the `sums` of all buildings. The drift of a model is the median of its buildings'."""
+    """`interval_coverage`, `mae_ratio_to_last_week`, `residual_bias`, `residual_bias_2d` (its size in the last two days) and
+    `residual_drift_ks` by building, by model and, the first two, of the fleet, from the `sums` of all buildings. The drift of a model is the median of its buildings'."""
     parts = []
     for scope, key in (("building", "building_id"), ("model", "model"), (FLEET, None)):
         by = found[key] if key else pd.Series(FLEET, index=found.index)
@@ -55,6 +57,8 @@ def accuracy(found: pd.DataFrame) -> pd.DataFrame:
         if key:
             bias = total["error"] / total["actual"].where(total["actual"] != 0)
             parts.append(rows_of("residual_bias", scope, bias, total["hours"]))
+            lately = (total["error_2d"] / total["actual_2d"].where(total["actual_2d"] != 0)).abs()
+            parts.append(rows_of("residual_bias_2d", scope, lately, total["hours"]))
             moved = found.groupby(by)["ks"].median()
             parts.append(rows_of("residual_drift_ks", scope, moved, total["hours"]))
     return together(parts)

@@ -2,19 +2,19 @@
 
 from collections.abc import Iterable
 
-import numpy as np
 import pandas as pd
 
 from wattcast.measures import FLEET, one_row, rows_of, together
 
 DAY = pd.Timedelta(days=1)
 STUCK_WINDOW = pd.Timedelta(days=2)  # in which a value must have changed; longer is not looked back
-AGES = {"meter_silent_minutes": "device", "freshness_minutes": "building"}  # that grow while nothing is heard
+# What grows while nothing comes.
+AGES = {"meter_silent_minutes": "device", "freshness_minutes": "building", "forecast_age_minutes": "building"}
 CLOSED_HOURS = 24
 
 
 def of_devices(readings: pd.DataFrame, as_of: pd.Timestamp, *, grace_minutes: int) -> pd.DataFrame:
-    """What the records of STUCK_WINDOW, by arrival, say of their devices and buildings.
+    """What the records of STUCK_WINDOW or more, by arrival, say of their devices and buildings.
 
     `readings`: building_id, device_id, measured_at, kafka_timestamp, accepted, energy_usage_kwh, interval_minutes (null where
     unknown, counted as 0). A device is named as its building where it is its only one, else building/device. A record that names
@@ -32,7 +32,7 @@ def of_devices(readings: pd.DataFrame, as_of: pd.Timestamp, *, grace_minutes: in
     return together([
         rows_of("meter_silent_minutes", "device", _minutes(as_of - by_device["kafka_timestamp"].max()), by_device.size()),
         rows_of("freshness_minutes", "building", _minutes(as_of - good.groupby("building_id")["end"].max())),
-        rows_of("meter_stuck_hours", "device", _stuck_hours(good), by_device.size()),
+        rows_of("meter_stuck_hours", "device", _stuck_hours(good[good["kafka_timestamp"] > as_of - STUCK_WINDOW])),
         rows_of("meter_late_share", "device", *_share(is_late, good_today["device"])),
         rows_of("meter_rejected_share", "device", *_share(~today["accepted"].astype(bool), today["device"])),
     ])  # fmt: skip
@@ -50,10 +50,14 @@ def grown(before: pd.DataFrame, heard: pd.DataFrame, as_of: pd.Timestamp, *, for
     return together(parts)
 
 
-def of_fleet(buildings: pd.DataFrame) -> pd.DataFrame:
-    """`freshness_minutes` of the fleet from those of its buildings."""
-    ages = buildings.loc[(buildings["measure"] == "freshness_minutes") & (buildings["scope"] == "building"), "value"]
-    return one_row("freshness_minutes", FLEET, FLEET, ages.min(), len(ages)) if len(ages) else together([])
+def of_fleet(ages: pd.DataFrame) -> pd.DataFrame:
+    """`freshness_minutes` and `forecast_age_minutes` of the fleet: the least of its buildings'."""
+    parts = []
+    for measure in ("freshness_minutes", "forecast_age_minutes"):
+        values = ages.loc[(ages["measure"] == measure) & (ages["scope"] == "building"), "value"]
+        if len(values):
+            parts.append(one_row(measure, FLEET, FLEET, values.min(), len(values)))
+    return together(parts)
 
 
 def closed_day(as_of: pd.Timestamp, *, max_wait_minutes: int) -> tuple[pd.Timestamp, pd.Timestamp]:
@@ -77,17 +81,15 @@ def completeness(hours: pd.DataFrame, buildings: Iterable[str]) -> pd.DataFrame:
     return together([shares, one_row("completeness", FLEET, FLEET, counts.sum() / expected, expected)])
 
 
-def forecast_ages(newest: pd.DataFrame, as_of: pd.Timestamp, *, since: pd.Timestamp | None) -> pd.DataFrame:
-    """`forecast_age_minutes` by building and of the fleet. `newest`: building_id and the origin of its newest live forecast.
-    Where there is none at all, that of the fleet counts from `since`, the first hour that could have been forecast after."""
-    ages = _minutes(as_of - newest.set_index("building_id")["origin"])
-    if not len(ages):
-        said = "there has been none at all"
-        return one_row("forecast_age_minutes", FLEET, FLEET, _one(as_of - since), 0, said) if since is not None else together([])
-    return together([
-        rows_of("forecast_age_minutes", "building", ages),
-        one_row("forecast_age_minutes", FLEET, FLEET, ages.min(), len(ages)),
-    ])  # fmt: skip
+def forecast_ages(newest: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """`forecast_age_minutes` by building. `newest`: building_id and the origin of its newest live forecast."""
+    return rows_of("forecast_age_minutes", "building", _minutes(as_of - newest.set_index("building_id")["origin"]))
+
+
+def never_forecast(first_hour: pd.Timestamp, as_of: pd.Timestamp) -> pd.DataFrame:
+    """`forecast_age_minutes` of a fleet that has no forecast: since the first hour after which there could have been one."""
+    age = float((as_of - first_hour) / pd.Timedelta(minutes=1))
+    return one_row("forecast_age_minutes", FLEET, FLEET, age, 0, "there has been none at all")
 
 
 def rejected_shares(records: int, rejected: int, by_rule: pd.Series) -> pd.DataFrame:
@@ -123,7 +125,3 @@ def _share(is_so: pd.Series, by: pd.Series) -> tuple[pd.Series, pd.Series]:
 
 def _minutes(ages: pd.Series) -> pd.Series:
     return pd.to_timedelta(ages) / pd.Timedelta(minutes=1)
-
-
-def _one(age: pd.Timedelta) -> float:
-    return float(np.float64(age / pd.Timedelta(minutes=1)))

@@ -85,6 +85,7 @@ def scores(hours: pd.DataFrame, buildings: pd.DataFrame, since: pd.Timestamp) ->
         flat = {"actual_kwh": actual.astype(float), "p10": quantiles[..., 0], "p50": quantiles[..., 1], "p90": quantiles[..., 2],
                 "last_week_kwh": week_ago}  # fmt: skip
         rows = pd.DataFrame({name: values.ravel() for name, values in flat.items()})
+        rows["lead_hours"] = np.tile(np.arange(1, LEADS + 1), len(at))
         rows["target_hour"] = start + pd.to_timedelta(hour.ravel(), unit="h")
         parts.append(rows.assign(building_id=building.building_id))
     found = pd.concat(parts, ignore_index=True).dropna(subset=["actual_kwh"])
@@ -131,16 +132,17 @@ class Watch:
     def _measured(self, readings: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
         arrived = readings["kafka_timestamp"].searchsorted([as_of - vitals.STUCK_WINDOW, as_of], side="right")
         devices = vitals.of_devices(readings.iloc[arrived[0] : arrived[1]], as_of, grace_minutes=5)
+        names = self.fleet.buildings["building_id"]
+        newest = pd.DataFrame({"building_id": names, "origin": as_of.floor("h")})
+        devices = together([devices, vitals.forecast_ages(newest, as_of)])
         devices = together([devices, vitals.grown(self._ages, devices, as_of, forget_days=30)])
         self._ages = devices.assign(as_of=as_of)
         start, end = vitals.closed_day(as_of, max_wait_minutes=180)
         day = self.hours[(self.hours["hour"] >= start) & (self.hours["hour"] < end)].assign(coverage=1.0)
-        names = self.fleet.buildings["building_id"]
-        newest = pd.DataFrame({"building_id": names, "origin": as_of.floor("h")})
         if as_of.hour % SLOW_EVERY_HOURS == 0 or self._slow.empty:
             self._slow = self._slowly(as_of)
-        ages = vitals.forecast_ages(newest, as_of, since=None)
-        return together([devices, vitals.of_fleet(devices), vitals.completeness(day, names), ages, self._slow])
+        whole = vitals.completeness(day, self.fleet.buildings["building_id"])
+        return together([devices, vitals.of_fleet(devices), whole, self._slow])
 
     def _slowly(self, as_of: pd.Timestamp) -> pd.DataFrame:
         known = self.hours[self.hours["hour"] <= as_of - SENT_AFTER]
@@ -199,7 +201,7 @@ def meter_of(sites: Mapping[str, str]) -> str:
 
 MEASURES = (
     ("input_drift_psi", "feature"), ("input_drift_ks", "feature"), ("temperature_off_site_c", "building"),
-    ("residual_drift_ks", "building"), ("residual_bias", "building"), ("interval_coverage", "model"), ("interval_coverage", "building"),
+    ("residual_bias_2d", "building"), ("residual_drift_ks", "building"), ("residual_bias", "building"), ("interval_coverage", "model"), ("interval_coverage", "building"),
     ("mae_ratio_to_last_week", "model"), ("mae_ratio_to_last_week", "building"), ("meter_stuck_hours", "device"),
     ("meter_silent_minutes", "device"), ("completeness", "building"),
 )  # fmt: skip
