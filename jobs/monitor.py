@@ -120,11 +120,15 @@ def _retrain(run: Run, each: Look, because: set[str]) -> None:
         return
     out, logs = run.settings.state.resolve() / "retrained", run.settings.state.resolve() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    append_health(run.lake, one_row(RETRAINED, "fleet", "fleet", 1, details=", ".join(sorted(because))).assign(as_of=each.at))
+    append_health(
+        run.lake, one_row(RETRAINED, "fleet", "fleet", 1, details=", ".join(sorted(because))).assign(as_of=each.at)
+    )
     with (logs / "retrain.log").open("ab") as told:
         command = [sys.executable, str(project_folder("jobs") / "train.py"), "--out", str(out), "--promote"]
         subprocess.Popen(command, stdout=told, stderr=told, start_new_session=True)
-    log.warning("Training was started because of %s: %s says how it goes.", ", ".join(sorted(because)), logs / "retrain.log")
+    log.warning(
+        "Training was started because of %s: %s says how it goes.", ", ".join(sorted(because)), logs / "retrain.log"
+    )
 
 
 @cache

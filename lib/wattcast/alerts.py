@@ -30,7 +30,9 @@ class Rule(BaseModel):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     measure: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     scope: Scope
-    subject: str = Field(default="", description="only of this one; several rules of one name may share out the subjects")
+    subject: str = Field(
+        default="", description="only of this one; several rules of one name may share out the subjects"
+    )
     above: float | None = None
     below: float | None = None
     clear: float | None = None
@@ -38,7 +40,9 @@ class Rule(BaseModel):
     fewest_samples: Annotated[int, Field(ge=0)] = 0
     when_missing: bool = Field(default=False, description="of the fleet: no value at all counts as beyond the limit")
     quiet_while: str = Field(default="", description="a rule; while it fires, this one raises nothing new")
-    retrains: bool = Field(default=False, description="while it fires, a model may be trained (monitoring.retrain_on_drift)")
+    retrains: bool = Field(
+        default=False, description="while it fires, a model may be trained (monitoring.retrain_on_drift)"
+    )
     severity: Literal["critical", "warning"]
     message: str
 
@@ -127,7 +131,11 @@ def _of_rule(rule: Rule, moment: Moment, *, is_quiet: bool, now: pd.Timestamp) -
         yield _fires(rule, FLEET, None, "nothing was ever measured", moment.as_of, now)
         return
     for row in mine.itertuples():
-        subject, value, details = str(row.subject), float(str(row.value)), row.details if isinstance(row.details, str) else ""
+        subject, value, details = (
+            str(row.subject),
+            float(str(row.value)),
+            row.details if isinstance(row.details, str) else "",
+        )
         if subject in opened:
             if rule.is_clear(value):
                 yield _resolves(opened[subject], value, rule.say(subject, value, details), moment.as_of, now)

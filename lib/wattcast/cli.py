@@ -275,7 +275,9 @@ def audit(
 @app.command("check-contracts")
 def check_contracts(
     tables: Annotated[list[str] | None, typer.Argument(help="Only these.")] = None,
-    docs: Annotated[Path | None, typer.Option(help="Folder of the HTML; default: data-docs in the state folder.")] = None,
+    docs: Annotated[
+        Path | None, typer.Option(help="Folder of the HTML; default: data-docs in the state folder.")
+    ] = None,
 ) -> None:
     """Check the last days of the tables against their contracts, and write Data Docs (HTML); exit 1 if one is broken."""
     from datetime import UTC

@@ -115,7 +115,9 @@ def off_site(hours: pd.DataFrame, sites: Mapping[str, str], as_of: pd.Timestamp)
                 others = table.drop(columns=name).median(axis=1)
                 apart.append((name, (table[name] - others).dropna()))
     found = pd.Series({name: float(abs(away.median())) for name, away in apart if len(away)}, dtype=float)
-    return rows_of("temperature_off_site_c", "building", found, pd.Series({name: len(away) for name, away in apart}, dtype=float))
+    return rows_of(
+        "temperature_off_site_c", "building", found, pd.Series({name: len(away) for name, away in apart}, dtype=float)
+    )
 
 
 def _shares(values: Floats, edges: Floats) -> Floats:

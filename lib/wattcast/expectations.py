@@ -132,7 +132,9 @@ def _checked(context: Any, source: Any, table: Contract, rows: DataFrame) -> Che
         if joined:
             made.expectations[0].exact_match = False
         batch = source.add_dataframe_asset(table.name).add_batch_definition_whole_dataframe("window")
-        definition = context.validation_definitions.add(gx.ValidationDefinition(name=table.name, data=batch, suite=made))
+        definition = context.validation_definitions.add(
+            gx.ValidationDefinition(name=table.name, data=batch, suite=made)
+        )
         result = definition.run(batch_parameters={"dataframe": kept})
         failed = tuple(_said(each) for each in result.results if not each.success)
         return Checked(table.name, kept.count(), len(result.results), failed)

@@ -106,7 +106,9 @@ def watched(run: Run, name: str) -> Iterator[QueryProgress]:
     REGISTRY.register(queries)
     if metrics.port:
         serve(metrics.host, metrics.port, job=name)
-    writing = CheckIns(partial(_check_in, run, progress), metrics.check_in_seconds) if metrics.check_in_seconds else None
+    writing = (
+        CheckIns(partial(_check_in, run, progress), metrics.check_in_seconds) if metrics.check_in_seconds else None
+    )
     if writing:
         writing.start()
     try:

@@ -14,7 +14,9 @@ SLOW = (
 )  # fmt: skip
 
 
-def rows_of(measure: str, scope: str, values: pd.Series, samples: pd.Series | None = None, details: str = "") -> pd.DataFrame:
+def rows_of(
+    measure: str, scope: str, values: pd.Series, samples: pd.Series | None = None, details: str = ""
+) -> pd.DataFrame:
     """A row for each value that is a number; its index are the subjects."""
     known = values[values.notna()]
     counts = samples.reindex(known.index) if samples is not None else pd.Series(index=known.index, dtype=float)
@@ -26,7 +28,9 @@ def rows_of(measure: str, scope: str, values: pd.Series, samples: pd.Series | No
     )  # fmt: skip
 
 
-def one_row(measure: str, scope: str, subject: str, value: float, samples: int | None = None, details: str = "") -> pd.DataFrame:
+def one_row(
+    measure: str, scope: str, subject: str, value: float, samples: int | None = None, details: str = ""
+) -> pd.DataFrame:
     return rows_of(measure, scope, pd.Series({subject: value}), pd.Series({subject: samples}), details)
 
 

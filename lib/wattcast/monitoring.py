@@ -54,7 +54,9 @@ def arrival_clock(lake: Lakehouse, now: datetime) -> datetime | None:
 
 
 def look(lake: Lakehouse, as_of: datetime, now: datetime) -> Look:
-    rows = lake.table("health").where((F.col("as_of") > F.lit(as_of - HISTORY)) | (F.col("measured_at") > F.lit(now - HISTORY)))
+    rows = lake.table("health").where(
+        (F.col("as_of") > F.lit(as_of - HISTORY)) | (F.col("measured_at") > F.lit(now - HISTORY))
+    )
     return Look(lake, as_of, now, rows.select("as_of", "measured_at", *ROW).toPandas())
 
 
@@ -110,7 +112,9 @@ def _devices(each: Look) -> pd.DataFrame:
     last = each.before.loc[each.before["measure"].isin(vitals.AGES), "as_of"].max()
     longest = timedelta(days=settings.forecasting.heard_within_days)
     start = each.as_of - (longest if pd.isna(last) else max(LONG, each.as_of - last.to_pydatetime()))
-    interval = each.lake.table("buildings").select("building_id", F.col("reading_interval_minutes").alias("interval_minutes"))
+    interval = each.lake.table("buildings").select(
+        "building_id", F.col("reading_interval_minutes").alias("interval_minutes")
+    )
     rows = (
         each.lake.table("received_readings")
         .where(_between("kafka_timestamp", start, each.as_of))
@@ -124,7 +128,9 @@ def _devices(each: Look) -> pd.DataFrame:
 
 
 def _forecast_ages(each: Look) -> pd.DataFrame:
-    live = each.lake.table("forecasts").where((F.col("purpose") == "live") & (F.col("origin") > F.lit(each.as_of - LONG)))
+    live = each.lake.table("forecasts").where(
+        (F.col("purpose") == "live") & (F.col("origin") > F.lit(each.as_of - LONG))
+    )
     return vitals.forecast_ages(live.groupBy("building_id").agg(F.max("origin").alias("origin")).toPandas(), each.at)
 
 
@@ -169,7 +175,9 @@ def _slow(each: Look, reference: Mapping[str, Any] | None) -> pd.DataFrame:
         parts.append(drift.input_drift(some, drift.Reference.of(reference), each.at))
     sums = partial(residuals.sums, as_of=each.at)
     scored = newest_scores(lake.table("forecast_scores"), start, each.as_of)
-    parts.append(residuals.accuracy(scored.groupBy("building_id").applyInPandas(lambda part: sums(part), SUMMED).toPandas()))
+    parts.append(
+        residuals.accuracy(scored.groupBy("building_id").applyInPandas(lambda part: sums(part), SUMMED).toPandas())
+    )
     return together(parts)
 
 
@@ -183,7 +191,9 @@ def newest_hours(hourly: DataFrame, start: datetime, end: datetime) -> DataFrame
 def newest_scores(scores: DataFrame, start: datetime, end: datetime) -> DataFrame:
     """The newest revision of each live forecast hour from `start` to before `end`."""
     newest = F.row_number().over(W.partitionBy("forecast_id", "lead_hours").orderBy(F.col("available_at").desc()))
-    is_near = (F.col("target_hour") >= F.lit(start)) & (F.col("target_hour") < F.lit(end)) & (F.col("purpose") == "live")
+    is_near = (
+        (F.col("target_hour") >= F.lit(start)) & (F.col("target_hour") < F.lit(end)) & (F.col("purpose") == "live")
+    )
     return scores.where(is_near).withColumn("newest", newest).where("newest = 1").drop("newest")
 
 

@@ -106,7 +106,9 @@ class MonitoringSettings(_Section):
 
     interval_seconds: Positive = 300
     slow_minutes: Positive = Field(default=60, description="between two looks at weeks: drift, accuracy, calibration")
-    contracts_hours: Annotated[int, Field(ge=0)] = Field(default=24, description="between two checks of contracts; 0: none")
+    contracts_hours: Annotated[int, Field(ge=0)] = Field(
+        default=24, description="between two checks of contracts; 0: none"
+    )
     retrain_on_drift: bool = False
     retrain_hours: Positive = Field(default=24, description="at least, between two trainings that drift has started")
 

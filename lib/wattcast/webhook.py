@@ -17,7 +17,19 @@ from pyspark.sql import functions as F
 log = logging.getLogger("wattcast.webhook")
 
 MOST_AT_ONCE = 500  # changes a request
-TOLD = ("alert_id", "state", "changed_at", "rule", "severity", "scope", "subject", "started_at", "value", "threshold", "message")
+TOLD = (
+    "alert_id",
+    "state",
+    "changed_at",
+    "rule",
+    "severity",
+    "scope",
+    "subject",
+    "started_at",
+    "value",
+    "threshold",
+    "message",
+)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,10 @@ from wattcast_models.features import CONTEXT_INPUTS
 from wattcast_models.readings import Building
 
 FORMAT = 1
-RELATIVE = ("energy_usage_kwh", "occupancy")  # of unlike sizes from building to building: as multiples of their own level
+RELATIVE = (
+    "energy_usage_kwh",
+    "occupancy",
+)  # of unlike sizes from building to building: as multiples of their own level
 WEEK_HOURS, LEVEL_HOURS = 7 * 24, 28 * 24
 QUANTILES = 101
 MOST_VALUES = 200_000  # of a feature and month, so that memory does not grow with the data
@@ -46,7 +49,11 @@ def reference(buildings: Iterable[Building]) -> dict[str, Any]:
 
 def is_reference(found: Any) -> bool:
     """Whether this is a reference of the format that is written here."""
-    if not isinstance(found, Mapping) or found.get("format") != FORMAT or not isinstance(found.get("features"), Mapping):
+    if (
+        not isinstance(found, Mapping)
+        or found.get("format") != FORMAT
+        or not isinstance(found.get("features"), Mapping)
+    ):
         return False
     cells = [cell for months in found["features"].values() for cell in months.values()]
     return all(len(cell) == QUANTILES and np.isfinite(cell).all() and (np.diff(cell) >= 0).all() for cell in cells)

@@ -1,10 +1,12 @@
 """The monitor on a real lake: what it measures, against a computation of its own in pandas; alerts as rows and messages."""
 
 import json
+import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -14,7 +16,8 @@ import pandas as pd
 import pytest
 from pydantic import SecretStr
 from scipy.stats import ks_2samp
-from tests.jobs.steps import put_buildings, work
+from tests.jobs.steps import command, put_buildings, wait_until, work
+from tests.monitoring.prometheus import firing, free_port, needs_prometheus, prometheus, up
 
 from monitor import ALERTS, MONITOR
 from wattcast.contracts import contract
@@ -55,15 +58,23 @@ def records(usage: pd.DataFrame) -> pd.DataFrame:
     rows = recent.rename(columns={"hour": "measured_at"})[["building_id", "measured_at", *FEATURES]]
     rows["kafka_timestamp"] = rows["measured_at"] + pd.Timedelta(minutes=61)
     rows = rows[~((rows["building_id"] == SILENT) & (rows["measured_at"] >= AS_OF - pd.Timedelta(hours=11)))]
-    rows.loc[(rows["building_id"] == STUCK) & (rows["measured_at"] >= AS_OF - pd.Timedelta(hours=31)), "energy_usage_kwh"] = 4.25
+    rows.loc[
+        (rows["building_id"] == STUCK) & (rows["measured_at"] >= AS_OF - pd.Timedelta(hours=31)), "energy_usage_kwh"
+    ] = 4.25
     is_late = (rows["building_id"] == LATE) & (rows["measured_at"].dt.hour % 2 == 0)
     rows.loc[is_late, "kafka_timestamp"] += pd.Timedelta(minutes=20)
     rows = rows[rows["kafka_timestamp"] <= AS_OF].assign(accepted=True)
     bad = rows.tail(9).assign(accepted=False)
     rows = pd.concat([rows, bad], ignore_index=True).reset_index(drop=True)
-    rows["rejected_for"] = [[] if good else ["not_json", "empty_value"][: 1 + n % 2] for n, good in enumerate(rows["accepted"])]
+    rows["rejected_for"] = [
+        [] if good else ["not_json", "empty_value"][: 1 + n % 2] for n, good in enumerate(rows["accepted"])
+    ]
     return rows.assign(
-        device_id=rows["building_id"], kafka_topic="readings", kafka_partition=0, kafka_offset=range(len(rows)), schema_version=1
+        device_id=rows["building_id"],
+        kafka_topic="readings",
+        kafka_partition=0,
+        kafka_offset=range(len(rows)),
+        schema_version=1,
     )
 
 
@@ -133,10 +144,14 @@ def expected(run: Run) -> dict[tuple[str, str, str], float]:
             same += 1
         made["meter_stuck_hours", "device", name] = float(same)
         mine = day[day.building_id == name]
-        delays = [(row.kafka_timestamp - row.measured_at).total_seconds() / 60 for row in mine[mine.accepted].itertuples()]
+        delays = [
+            (row.kafka_timestamp - row.measured_at).total_seconds() / 60 for row in mine[mine.accepted].itertuples()
+        ]
         made["meter_late_share", "device", name] = sum(delay > 65 for delay in delays) / len(delays)
         made["meter_rejected_share", "device", name] = 1 - mine.accepted.mean()
-        made["forecast_age_minutes", "building", name] = 1.0 if at == AS_OF else (at - AS_OF.floor("h")).total_seconds() / 60
+        made["forecast_age_minutes", "building", name] = (
+            1.0 if at == AS_OF else (at - AS_OF.floor("h")).total_seconds() / 60
+        )
         made["completeness", "building", name] = 1.0
     made["rejected_share", "fleet", "fleet"] = 1 - day.accepted.mean()
     for rule in ("not_json", "empty_value"):
@@ -170,7 +185,12 @@ def _expected_accuracy(run: Run, at: pd.Timestamp) -> dict[tuple[str, str, str],
 
 def _expected_drift(run: Run, at: pd.Timestamp) -> dict[tuple[str, str, str], float]:
     made: dict[tuple[str, str, str], float] = {}
-    rows = run.lake.table("hourly_usage").toPandas().sort_values("revision").drop_duplicates(["building_id", "hour"], keep="last")
+    rows = (
+        run.lake.table("hourly_usage")
+        .toPandas()
+        .sort_values("revision")
+        .drop_duplicates(["building_id", "hour"], keep="last")
+    )
     start = at - pd.Timedelta(days=7)
     reference = Reference.of(read(shipped_artifact())[0]["reference"])
     for name in FEATURES:
@@ -218,7 +238,9 @@ def test_alerts_are_rows_and_messages_are_not_repeated_and_are_resolved(lake: Ru
     added = after[~after.set_index(["alert_id", "state"]).index.isin(rows.set_index(["alert_id", "state"]).index)]
     firing_again = after[after["state"] == "firing"].groupby("alert_id").size()
     assert (firing_again == 1).all()
-    assert ("meter_silent", SILENT, "resolved") in set(zip(added["rule"], added["subject"], added["state"], strict=True))
+    assert ("meter_silent", SILENT, "resolved") in set(
+        zip(added["rule"], added["subject"], added["state"], strict=True)
+    )
     assert ("meter_late", LATE, "firing") in set(zip(added["rule"], added["subject"], added["state"], strict=True))
     check = jsonschema.Draft202012Validator(contract("alert-messages").json_schema())
     topic = lake.settings.kafka.alerts_topic
@@ -229,7 +251,9 @@ def test_alerts_are_rows_and_messages_are_not_repeated_and_are_resolved(lake: Ru
     for message, raw in zip(said, messages, strict=True):
         check.validate(message)
         assert raw.key.decode() == message["alert_id"]
-    assert {(each["alert_id"], each["state"]) for each in said} == set(zip(after["alert_id"], after["state"], strict=True))
+    assert {(each["alert_id"], each["state"]) for each in said} == set(
+        zip(after["alert_id"], after["state"], strict=True)
+    )
 
 
 class Hook(BaseHTTPRequestHandler):
@@ -271,3 +295,30 @@ def test_webhook_is_told_each_change_once_also_after_a_refusal(lake: Run, hook: 
     assert sorted(sent) == sorted(zip(rows["alert_id"], rows["state"], strict=True))
     work(told, MONITOR)
     assert len(Hook.got) == 1
+
+
+@needs_prometheus
+def test_prometheus_scrapes_the_running_monitor_and_an_alert_fires(
+    lake: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The application as a process of its own, its endpoint, and the rules of k8s/monitoring. The API's address can stand
+    beside it."""
+    port = free_port()
+    for name, value in {
+        "METRICS__PORT": port,
+        "MONITORING__CONTRACTS_HOURS": 0,
+        "KAFKA__ALERTS_TOPIC": lake.settings.kafka.alerts_topic,
+    }.items():
+        monkeypatch.setenv(f"WATTCAST_{name}", str(value))
+    folder = tmp_path / "prometheus"
+    folder.mkdir()
+    with command(lake, "run", "monitor") as monitor, prometheus(folder, f"127.0.0.1:{port}") as server:
+        wait_until(monitor, lambda: ("meter_silent", SILENT) in firing(server))
+        assert up(server) == 1
+        assert {("meter_silent", SILENT), ("meter_stuck", STUCK)} <= firing(server)
+        monitor.send_signal(signal.SIGTERM)
+        _, said = monitor.communicate(timeout=300)
+    assert monitor.returncode == 0, said
+    assert "Traceback" not in said
+    raised = {(row.rule, row.subject) for row in lake.lake.table("alerts").collect()}
+    assert {("meter_silent", SILENT), ("meter_stuck", STUCK)} <= raised

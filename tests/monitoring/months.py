@@ -77,7 +77,9 @@ def scores(hours: pd.DataFrame, buildings: pd.DataFrame, since: pd.Timestamp) ->
         first = int((since - start) / HOUR)
         at = np.arange(first, building.hours - LEADS + 1, ORIGIN_EVERY_HOURS)
         context = predictor.context_hours
-        inputs, actual = cut([building], Origins(np.zeros(len(at), np.int64), at), context_hours=context, lead_hours=LEADS)
+        inputs, actual = cut(
+            [building], Origins(np.zeros(len(at), np.int64), at), context_hours=context, lead_hours=LEADS
+        )
         inputs |= {name: np.full(actual.shape, np.nan, np.float32) for name in FUTURE_INPUTS}
         quantiles = predictor(inputs)  # (origins, leads, 3)
         hour = at[:, None] + np.arange(LEADS)
@@ -105,7 +107,9 @@ class Watch:
     scored: pd.DataFrame
     values: list[pd.DataFrame] = field(default_factory=list)
     alerts: list[pd.DataFrame] = field(default_factory=list)
-    _ages: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["measure", "scope", "subject", "value", "as_of"]))
+    _ages: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=["measure", "scope", "subject", "value", "as_of"])
+    )
     _slow: pd.DataFrame = field(default_factory=lambda: together([]))
 
     def run(self, first: pd.Timestamp, last: pd.Timestamp) -> None:
@@ -117,7 +121,10 @@ class Watch:
         )  # fmt: skip
         for as_of in pd.date_range(first, last, freq=f"{EVERY_HOURS}h") + pd.Timedelta(minutes=5):
             measured = self._measured(readings, as_of).assign(as_of=as_of)
-            history = pd.concat([each for each in self.values[-24 // EVERY_HOURS :] if each["as_of"].iloc[0] >= as_of - HISTORY] or [measured[:0]])
+            history = pd.concat(
+                [each for each in self.values[-24 // EVERY_HOURS :] if each["as_of"].iloc[0] >= as_of - HISTORY]
+                or [measured[:0]]
+            )
             moment = Moment(as_of, measured, history, self._open())
             self.alerts.append(changes(rules, moment, now=as_of))
             self.values.append(measured)
@@ -155,7 +162,11 @@ class Watch:
     @property
     def changed(self) -> pd.DataFrame:
         made = [each for each in self.alerts if len(each)]
-        return pd.concat(made, ignore_index=True) if made else pd.DataFrame(columns=["rule", "subject", "state", "changed_at"])
+        return (
+            pd.concat(made, ignore_index=True)
+            if made
+            else pd.DataFrame(columns=["rule", "subject", "state", "changed_at"])
+        )
 
     def greatest(self, measure: str, scope: str) -> pd.Series:
         """The extreme values of a measure, of all subjects and evaluations."""
@@ -218,7 +229,9 @@ def main() -> None:
         watch = month(seed, options.days, drifted if options.drifted else None, start=options.start)
         if options.drifted:
             print("sensor", sensor_of(watch.fleet.sites), "meter", meter_of(watch.fleet.sites))
-        print(f"seed {seed}, {options.days} days from {options.start + timedelta(days=TRAINING_DAYS + WARM_DAYS)}{', drifted' if options.drifted else ', clean'}")
+        print(
+            f"seed {seed}, {options.days} days from {options.start + timedelta(days=TRAINING_DAYS + WARM_DAYS)}{', drifted' if options.drifted else ', clean'}"
+        )
         print(watch.changed[["rule", "subject", "state", "changed_at"]].to_string())
         for measure, scope in MEASURES:
             print(f"  {measure:24} {scope:10}", *(f"{value:8.3f}" for value in watch.greatest(measure, scope)))

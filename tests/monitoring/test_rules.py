@@ -21,7 +21,9 @@ RULES = alert_rules()
 AT = pd.Timestamp("2026-03-01T12:00")
 OPEN = ["alert_id", "rule", "scope", "subject", "started_at", "severity", "threshold"]
 
-needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool: apt-get install prometheus")
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="needs promtool: apt-get install prometheus"
+)
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.name}-{rule.subject}")
 
 
@@ -29,7 +31,9 @@ def moment(value: float | None, *, at: pd.Timestamp = AT, history: pd.DataFrame 
            opened: pd.DataFrame | None = None, rule: Rule) -> Moment:  # fmt: skip
     found = together([]) if value is None else one_row(rule.measure, rule.scope, rule.subject or "x", value, 10_000)
     none = found.assign(as_of=at)[:0]
-    return Moment(at, found, none if history is None else history, pd.DataFrame(columns=OPEN) if opened is None else opened)
+    return Moment(
+        at, found, none if history is None else history, pd.DataFrame(columns=OPEN) if opened is None else opened
+    )
 
 
 def beyond(rule: Rule) -> float:
@@ -37,7 +41,10 @@ def beyond(rule: Rule) -> float:
 
 
 def past(rule: Rule, value: float, *minutes: int) -> pd.DataFrame:
-    rows = [one_row(rule.measure, rule.scope, rule.subject or "x", value).assign(as_of=AT - pd.Timedelta(minutes=m)) for m in minutes]
+    rows = [
+        one_row(rule.measure, rule.scope, rule.subject or "x", value).assign(as_of=AT - pd.Timedelta(minutes=m))
+        for m in minutes
+    ]
     return pd.concat(rows)
 
 
@@ -122,7 +129,12 @@ def test_committed_prometheus_rules_are_those_of_conf() -> None:
 @pytest.mark.parametrize("file", sorted((MONITORING / "dashboards").glob("*.json")), ids=lambda file: file.stem)
 def test_dashboard_asks_for_metrics_that_are_exported(file: Path) -> None:
     board = json.loads(file.read_text(encoding="utf-8"))
-    exported = ("wattcast_health", "wattcast_alerts_firing", "wattcast_monitor_evaluated_timestamp_seconds", "wattcast_query_")
+    exported = (
+        "wattcast_health",
+        "wattcast_alerts_firing",
+        "wattcast_monitor_evaluated_timestamp_seconds",
+        "wattcast_query_",
+    )
     asked = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
     assert asked
     assert all(any(name in expression for name in exported) for expression in asked)
@@ -137,7 +149,11 @@ def test_promtool_accepts_the_rules() -> None:
 @needs_promtool
 def test_in_prometheus_each_rule_fires_beyond_its_limit_and_not_at_it(tmp_path: Path) -> None:
     """The same values as above, minute by minute for two hours, at the limit and beyond it."""
-    cases = [case for rule in RULES for case in (_case(rule, rule.threshold, fires=False), _case(rule, beyond(rule), fires=True))]
+    cases = [
+        case
+        for rule in RULES
+        for case in (_case(rule, rule.threshold, fires=False), _case(rule, beyond(rule), fires=True))
+    ]
     file = tmp_path / "rules-test.yaml"
     rules = str(MONITORING / "rules.yaml")
     file.write_text(yaml.safe_dump({"rule_files": [rules], "evaluation_interval": "1m", "tests": cases}))
@@ -150,9 +166,7 @@ def _case(rule: Rule, value: float, *, fires: bool) -> dict[str, Any]:
     name = prometheus.name_of(f"{rule.name}_{rule.subject}")
     minutes = max(rule.for_minutes - 2, 0)
     after = rule.for_minutes + 5
-    said = (
-        f'ALERTS{{alertname="{name}",alertstate="firing",rule="{rule.name}",severity="{rule.severity}",{labels}}}'
-    )
+    said = f'ALERTS{{alertname="{name}",alertstate="firing",rule="{rule.name}",severity="{rule.severity}",{labels}}}'
     asked = f'ALERTS{{alertname="{name}",alertstate="firing"}}'
     checks = [{"expr": asked, "eval_time": f"{after}m", "exp_samples": [{"labels": said, "value": 1}] if fires else []}]
     if rule.for_minutes:
