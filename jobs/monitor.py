@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
-from wattcast.alerts import FIRING, alert_rules, changes
+from wattcast.alerts import alert_rules, changes
 from wattcast.contracts import contract
 from wattcast.forecasting import messages
 from wattcast.job import Job, Run, append_health, run
@@ -93,8 +93,8 @@ def _reference(run: Run) -> Mapping[str, Any] | None:
     registry = Registry(run.settings.tracking_uri, model.registered_name)
     overall = current_champions(model.artifact, models=run.settings.state / "models", registry=registry).overall
     if overall is None or "reference" not in overall.config:
-        _say_once(f"{f'{overall.name} {overall.version}' if overall else 'No model'} has a training reference: no drift of inputs "
-                  "is measured. `wattcast models reference` adds it.")  # fmt: skip
+        who = f"{overall.name} {overall.version} has no training reference" if overall else "There is no model"
+        _say_once(f"{who}: no drift of inputs is measured. `wattcast models reference` adds a reference.")
         return None
     found: Mapping[str, Any] = overall.config["reference"]
     return found
@@ -113,7 +113,7 @@ def _check_contracts(run: Run, as_of: datetime, now: datetime) -> None:
 
 
 def _retrain(run: Run, each: Look, because: set[str]) -> None:
-    """Start a training that asks the gate, at most once in `monitoring.retrain_hours`; the champion stays unless the gate says so."""
+    """Start a training that asks the gate, at most once in `monitoring.retrain_hours`."""
     since = each.now - timedelta(hours=run.settings.monitoring.retrain_hours)
     done = run.lake.table("health").where(f"measure = '{RETRAINED}'").agg({"measured_at": "max"}).first()
     if not because or (done and done[0] and done[0] > since):

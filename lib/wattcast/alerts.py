@@ -22,8 +22,8 @@ Scope = Literal["fleet", "building", "device", "feature", "rule", "model", "quer
 
 
 class Rule(BaseModel):
-    """What is wrong, and how it is said. It fires when a value has been beyond the limit for `for_minutes`, and is resolved when it
-    is back beyond `clear` (default: the limit). `message` may use {subject}, {value}, {threshold} and {details}."""
+    """What is wrong, and how it is said. It fires when a value has been beyond the limit for `for_minutes`, and is resolved when
+    it is back beyond `clear` (default: the limit). `message` may use {subject}, {value}, {threshold} and {details}."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

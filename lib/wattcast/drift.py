@@ -92,7 +92,7 @@ def input_drift(hours: pd.DataFrame, reference: Reference, as_of: pd.Timestamp) 
         if len(values) < FEWEST_VALUES:
             continue
         expected = reference.sample(name, recent.loc[values.index, "hour"].dt.month)
-        now = values.to_numpy(np.float64)
+        now: Floats = np.asarray(values, np.float64)
         said = f"median {np.median(now):.3g} against {np.median(expected):.3g} in training"
         parts.append(one_row("input_drift_psi", "feature", name, psi(now, expected), len(now), said))
         parts.append(one_row("input_drift_ks", "feature", name, ks(now, expected), len(now), said))

@@ -1,4 +1,4 @@
-"""The data contracts as Great Expectations suites: built from the ODCS files, run on the last days of each table, told as HTML."""
+"""The data contracts as Great Expectations suites: built from the ODCS files, run on the last days of a table, told as HTML."""
 
 import logging
 import os
@@ -62,7 +62,7 @@ def suite(table: Contract) -> list[Any]:
 
 
 def check(lake: Lakehouse, *, as_of: datetime, names: Sequence[str] = (), docs: Path | None = None) -> list[Checked]:
-    """Run the suites on what came in the last WINDOW_DAYS before `as_of`, and write the Data Docs (HTML) into a folder, by default
+    """Run the suites on what came in WINDOW_DAYS before `as_of`, and write the Data Docs (HTML) into a folder, by default
     data-docs in the state folder."""
     folder = docs or lake.settings.state.resolve() / "data-docs"
     context = gx.get_context(mode="ephemeral")

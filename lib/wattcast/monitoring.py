@@ -4,7 +4,7 @@ Each look reads windows alone: two days of records, a day of hours, and once in 
 What is silent for longer is known from the measurements before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -68,12 +68,16 @@ def values(each: Look, reference: Mapping[str, Any] | None) -> pd.DataFrame:
     ages = together([ages, vitals.grown(newest, ages, each.at, forget_days=settings.forecasting.heard_within_days)])
     buildings = ages.loc[ages["measure"] == "freshness_minutes", "subject"]
     day = vitals.completeness(_closed_day(each), buildings)
-    slow = newest[newest["measure"].isin(SLOW)]
-    if slow.empty or each.at - slow["as_of"].max() >= pd.Timedelta(minutes=settings.monitoring.slow_minutes):
-        slow = _slow(each, reference)
+    slow = _slow(each, reference) if is_slow_due(each) else newest[newest["measure"].isin(SLOW)]
     contracts = newest[newest["measure"] == "contract_failures"]
     fleet = together([vitals.of_fleet(ages), _never_forecast(each, ages)])
     return together([ages, fleet, day, _rejected(each), _queries(each), slow[ROW], contracts[ROW]])
+
+
+def is_slow_due(each: Look) -> bool:
+    """Whether what is slow to change is measured now."""
+    done = each.before.loc[each.before["measure"].isin(SLOW), "as_of"]
+    return bool(done.empty or each.at - done.max() >= pd.Timedelta(minutes=each.lake.settings.monitoring.slow_minutes))
 
 
 def moment(each: Look, found: pd.DataFrame, rules: tuple[Rule, ...]) -> Moment:
@@ -93,18 +97,18 @@ def open_alerts(lake: Lakehouse) -> pd.DataFrame:
 
 
 def worth_keeping(each: Look, found: pd.DataFrame, rules: tuple[Rule, ...], changed: pd.DataFrame) -> pd.DataFrame:
-    """The rows for `health`: once an hour all of them, in between those of the fleet and what is beyond a limit or has changed."""
+    """The rows for `health`: once an hour all, in between those of the fleet and what is beyond a limit or changed; never what
+    was taken from there."""
     ages = each.before.loc[each.before["measure"] == "meter_silent_minutes", "as_of"]
-    is_new = ~(found["measure"].isin([*OF_QUERIES, "contract_failures"]))
-    if ages.empty or ages.max().floor("h") < each.at.floor("h"):
+    is_new = ~found["measure"].isin([*OF_QUERIES, "contract_failures", *(() if is_slow_due(each) else SLOW)])
+    if ages.empty or is_slow_due(each) or ages.max().floor("h") < each.at.floor("h"):
         return found[is_new]
-    is_told = pd.Series(False, index=found.index)
+    is_told = ~found["scope"].isin(PER_THING)
     for rule in rules:
         is_its = (found["measure"] == rule.measure) & (found["scope"] == rule.scope)
-        is_told |= is_its & found["value"].map(lambda value, rule=rule: not rule.is_clear(value))
+        is_told |= is_its & ~found["value"].map(rule.is_clear).astype(bool)
     subjects = set(changed["subject"]) if len(changed) else set()
-    is_slow = found["measure"].isin(SLOW)
-    return found[is_new & ((~found["scope"].isin(PER_THING) & ~is_slow) | is_told | found["subject"].isin(subjects))]
+    return found[is_new & (is_told | found["subject"].isin(subjects))]
 
 
 def _devices(each: Look) -> pd.DataFrame:
@@ -124,7 +128,7 @@ def _devices(each: Look) -> pd.DataFrame:
     of_devices = partial(vitals.of_devices, as_of=each.at, grace_minutes=settings.closing.grace_minutes)
     buckets = int(each.lake.spark.conf.get("spark.sql.shuffle.partitions") or 1)
     by_bucket = rows.groupBy(F.pmod(F.hash("building_id"), F.lit(buckets)).alias("bucket"))
-    return by_bucket.applyInPandas(lambda part: of_devices(part), MADE).toPandas()
+    return by_bucket.applyInPandas(_applied(of_devices), MADE).toPandas()
 
 
 def _forecast_ages(each: Look) -> pd.DataFrame:
@@ -160,7 +164,8 @@ def _rejected(each: Look) -> pd.DataFrame:
 def _queries(each: Look) -> pd.DataFrame:
     """The newest progress of each query of the day, and how long ago it was written."""
     told = each.before[each.before["measure"].isin(OF_QUERIES)]
-    newest = told[told["measure"] == "batch_seconds"].groupby("subject", as_index=False)["measured_at"].max()
+    batches = told[told["measure"] == "batch_seconds"]
+    newest = batches.groupby("subject")["measured_at"].max().reset_index()
     return together([_newest(told)[ROW], vitals.check_ins(newest, pd.Timestamp(each.now))])
 
 
@@ -175,9 +180,7 @@ def _slow(each: Look, reference: Mapping[str, Any] | None) -> pd.DataFrame:
         parts.append(drift.input_drift(some, drift.Reference.of(reference), each.at))
     sums = partial(residuals.sums, as_of=each.at)
     scored = newest_scores(lake.table("forecast_scores"), start, each.as_of)
-    parts.append(
-        residuals.accuracy(scored.groupBy("building_id").applyInPandas(lambda part: sums(part), SUMMED).toPandas())
-    )
+    parts.append(residuals.accuracy(scored.groupBy("building_id").applyInPandas(_applied(sums), SUMMED).toPandas()))
     return together(parts)
 
 
@@ -210,3 +213,12 @@ def _newest(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _between(column: str, after: datetime, until: datetime) -> Column:
     return (F.col(column) > F.lit(after)) & (F.col(column) <= F.lit(until))
+
+
+def _applied(measure: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """As Spark takes it, which counts the arguments of what it calls."""
+
+    def apply(part: pd.DataFrame) -> pd.DataFrame:
+        return measure(part)
+
+    return apply

@@ -44,7 +44,8 @@ def sums(scores: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
 
 def accuracy(found: pd.DataFrame) -> pd.DataFrame:
     """`interval_coverage`, `mae_ratio_to_last_week`, `residual_bias`, `residual_bias_2d` (its size in the last two days) and
-    `residual_drift_ks` by building, by model and, the first two, of the fleet, from the `sums` of all buildings. The drift of a model is the median of its buildings'."""
+    `residual_drift_ks` by building, by model and, the first two, of the fleet, from the `sums` of all buildings. The drift of a
+    model is the median of its buildings'."""
     parts = []
     for scope, key in (("building", "building_id"), ("model", "model"), (FLEET, None)):
         by = found[key] if key else pd.Series(FLEET, index=found.index)

@@ -115,7 +115,8 @@ def _stuck_hours(good: pd.DataFrame) -> pd.Series:
     changed = rows["measured_at"].where(rows["energy_usage_kwh"] != last).groupby(rows["device"]).max()
     is_since = ~(rows["measured_at"] <= rows["device"].map(changed))
     same = rows[is_since].groupby("device")
-    return (same["end"].max() - same["measured_at"].min()) / pd.Timedelta(hours=1)
+    lasted: pd.Series = (same["end"].max() - same["measured_at"].min()).dt.total_seconds() / 3600
+    return lasted
 
 
 def _share(is_so: pd.Series, by: pd.Series) -> tuple[pd.Series, pd.Series]:
@@ -124,4 +125,5 @@ def _share(is_so: pd.Series, by: pd.Series) -> tuple[pd.Series, pd.Series]:
 
 
 def _minutes(ages: pd.Series) -> pd.Series:
-    return pd.to_timedelta(ages) / pd.Timedelta(minutes=1)
+    minutes: pd.Series = pd.to_timedelta(ages).dt.total_seconds() / 60
+    return minutes

@@ -34,7 +34,7 @@ def test_good_rows_pass_and_bad_ones_are_named_with_their_rule(once: Run, tmp_pa
     put(once, "received_readings", records(hours()).tail(60))
     names = ("hourly_usage", "received_readings")
     good = {each.table: each for each in check(once.lake, as_of=AS_OF, names=names, docs=tmp_path)}
-    assert {name: each.failed for name, each in good.items()} == {name: () for name in names}
+    assert {name: each.failed for name, each in good.items()} == dict.fromkeys(names, ())
     assert good["hourly_usage"].rows > 0
     assert (tmp_path / "index.html").is_file()
     assert len(list(tmp_path.rglob("validations/**/*.html"))) >= 2

@@ -40,7 +40,8 @@ def hours() -> pd.DataFrame:
             "building_id": name, "hour": index, "available_at": index + pd.Timedelta(minutes=65), "revision": 1,
             "energy_usage_kwh": 5 + np.sin(np.arange(len(index)) / 24 * 6.28) + rng.random(len(index)),
             "temperature_c": 10 + rng.normal(0, 3, len(index)), "humidity_pct": 60 + rng.normal(0, 5, len(index)),
-            "occupancy": rng.integers(0, 30, len(index)).astype(float), "readings_seen": 1, "readings_expected": 1, "coverage": 1.0,
+            "occupancy": rng.integers(0, 30, len(index)).astype(float),
+            "readings_seen": 1, "readings_expected": 1, "coverage": 1.0,
             "as_of": index + pd.Timedelta(minutes=66),
         })
         for name in BUILDINGS

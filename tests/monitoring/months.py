@@ -212,7 +212,8 @@ def meter_of(sites: Mapping[str, str]) -> str:
 
 MEASURES = (
     ("input_drift_psi", "feature"), ("input_drift_ks", "feature"), ("temperature_off_site_c", "building"),
-    ("residual_bias_2d", "building"), ("residual_drift_ks", "building"), ("residual_bias", "building"), ("interval_coverage", "model"), ("interval_coverage", "building"),
+    ("residual_bias_2d", "building"), ("residual_drift_ks", "building"), ("residual_bias", "building"),
+    ("interval_coverage", "model"), ("interval_coverage", "building"),
     ("mae_ratio_to_last_week", "model"), ("mae_ratio_to_last_week", "building"), ("meter_stuck_hours", "device"),
     ("meter_silent_minutes", "device"), ("completeness", "building"),
 )  # fmt: skip
@@ -229,9 +230,8 @@ def main() -> None:
         watch = month(seed, options.days, drifted if options.drifted else None, start=options.start)
         if options.drifted:
             print("sensor", sensor_of(watch.fleet.sites), "meter", meter_of(watch.fleet.sites))
-        print(
-            f"seed {seed}, {options.days} days from {options.start + timedelta(days=TRAINING_DAYS + WARM_DAYS)}{', drifted' if options.drifted else ', clean'}"
-        )
+        first = options.start + timedelta(days=TRAINING_DAYS + WARM_DAYS)
+        print(f"seed {seed}, {options.days} days from {first}, {'drifted' if options.drifted else 'clean'}")
         print(watch.changed[["rule", "subject", "state", "changed_at"]].to_string())
         for measure, scope in MEASURES:
             print(f"  {measure:24} {scope:10}", *(f"{value:8.3f}" for value in watch.greatest(measure, scope)))
