@@ -313,7 +313,7 @@ def test_prometheus_scrapes_the_running_monitor_and_an_alert_fires(
         monkeypatch.setenv(f"WATTCAST_{name}", str(value))
     folder = tmp_path / "prometheus"
     folder.mkdir()
-    with command(lake, "run", "monitor") as monitor, prometheus(folder, f"127.0.0.1:{port}") as server:
+    with command(lake, "run", "monitor") as monitor, prometheus(folder, f"127.0.0.1:{port}") as (server, _):
         wait_until(monitor, lambda: ("meter_silent", SILENT) in firing(server))
         assert up(server) == 1
         assert {("meter_silent", SILENT), ("meter_stuck", STUCK)} <= firing(server)

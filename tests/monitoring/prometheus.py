@@ -20,8 +20,9 @@ needs_prometheus = pytest.mark.skipif(
 
 
 @contextmanager
-def prometheus(folder: Path, *targets: str) -> Iterator[str]:
-    """Debian's Prometheus with the rules of k8s/monitoring, scraping each of `targets` (host:port) every second."""
+def prometheus(folder: Path, *targets: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Debian's Prometheus with the rules of k8s/monitoring, scraping each of `targets` (host:port) every second:
+    its address and process."""
     port = free_port()
     scraped = [{"job_name": "wattcast", "scrape_interval": "1s", "static_configs": [{"targets": list(targets)}]}]
     config = {
@@ -33,9 +34,10 @@ def prometheus(folder: Path, *targets: str) -> Iterator[str]:
     server = subprocess.Popen(
         ["prometheus", f"--config.file={folder / 'prometheus.yaml'}", f"--storage.tsdb.path={folder / 'tsdb'}",
          f"--web.listen-address=127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        text=True,
     )  # fmt: skip
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", server
     finally:
         server.kill()
         server.wait()
