@@ -6,7 +6,7 @@ from tests.monitoring.months import drifted, meter_of, month, sensor_of
 
 from wattcast.alerts import FIRING, RESOLVED, Moment, alert_rules, changes
 from wattcast.measures import together
-from wattcast.vitals import STUCK_WINDOW, grown, of_devices
+from wattcast.vitals import STUCK_WINDOW, grown, of_devices, of_fleet
 
 DAYS = 30
 
@@ -58,12 +58,12 @@ def test_a_silent_meter_is_told_within_its_limit_and_resolved_when_it_is_heard()
         arrived = rows[(rows["kafka_timestamp"] <= as_of) & (rows["kafka_timestamp"] > as_of - STUCK_WINDOW / 24)]
         found = of_devices(arrived, as_of, grace_minutes=5)
         found = together([found, grown(before, found, as_of, forget_days=30)])
-        before = found.assign(as_of=as_of)
+        before, found = found.assign(as_of=as_of), together([found, of_fleet(found)])
         changed = changes(rules, Moment(as_of, found, before[:0], opened), now=as_of)
         changed = changed[changed["rule"] == "meter_silent"] if len(changed) else changed
         told += changed.to_dict("records")
-        newest = pd.DataFrame(told, columns=[*opened.columns, "state"]) if told else opened
-        opened = newest[newest["state"] == FIRING].iloc[-1:] if told and told[-1]["state"] == FIRING else opened[:0]
+        newest = pd.DataFrame(told)
+        opened = newest.iloc[-1:] if told and told[-1]["state"] == FIRING else opened[:0]
     last_heard = silent - pd.Timedelta(minutes=30) + pd.Timedelta(minutes=31)
     assert [(each["subject"], each["state"]) for each in told] == [("b", FIRING), ("b", RESOLVED)]
     due = last_heard + pd.Timedelta(minutes=limit)
