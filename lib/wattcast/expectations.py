@@ -46,9 +46,10 @@ class Checked:
     failed: tuple[str, ...]
 
 
-def suite(table: Contract) -> list[Any]:
-    """The expectations of a contract: columns, types, nulls, ranges, enums, patterns, the key, and its rules in SQL."""
-    made: list[Any] = [gxe.ExpectTableColumnsToMatchSet(column_set=list(table.column_names), exact_match=True)]
+def suite(table: Contract, *, exact_columns: bool = True) -> list[Any]:
+    """The expectations of a contract: columns (and, if exact, no others), types, nulls, ranges, enums, patterns, the key, and its
+    rules in SQL."""
+    made: list[Any] = [gxe.ExpectTableColumnsToMatchSet(column_set=list(table.column_names), exact_match=exact_columns)]
     for column in table.columns:
         made += _of_column(column, condition=_condition(table, column))
     if table.key:
@@ -128,9 +129,8 @@ def _checked(context: Any, source: Any, table: Contract, rows: DataFrame) -> Che
     kept = rows.persist()
     try:
         joined = [name for name in kept.columns if name not in table.column_names]
-        made = context.suites.add(gx.ExpectationSuite(name=table.name, expectations=suite(table)))
-        if joined:
-            made.expectations[0].exact_match = False
+        expectations = suite(table, exact_columns=not joined)
+        made = context.suites.add(gx.ExpectationSuite(name=table.name, expectations=expectations))
         batch = source.add_dataframe_asset(table.name).add_batch_definition_whole_dataframe("window")
         definition = context.validation_definitions.add(
             gx.ValidationDefinition(name=table.name, data=batch, suite=made)
