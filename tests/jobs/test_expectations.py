@@ -35,7 +35,7 @@ def test_good_rows_pass_and_bad_ones_are_named_with_their_rule(once: Run, tmp_pa
     assert good["hourly_usage"].rows > 0
     assert (tmp_path / "index.html").is_file()
     assert len(list(tmp_path.rglob("validations/**/*.html"))) >= 2
-    put(once, "hourly_usage", pd.concat([usage.tail(1), usage.head(1).assign(coverage=7.0, building_id="other")]))
+    put(once, "hourly_usage", pd.concat([usage.tail(1), usage.iloc[-2:-1].assign(coverage=7.0, building_id="other")]))
     spoilt = records(hours()).tail(1).assign(accepted=True, rejected_for=[[]], kafka_offset=99_999, energy_usage_kwh=-5.0,
                                              temperature_c=900.0)  # fmt: skip
     put(once, "received_readings", spoilt)
