@@ -1,5 +1,6 @@
 """Versions of models: registered, compared, promoted by the gate, rolled back; or an artifact set on this machine alone."""
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,14 +12,16 @@ from rich.markdown import Markdown
 
 from wattcast.errors import FAILED, REFUSED, told
 from wattcast.settings import Settings, settings
-from wattcast_models import champions, promotion
+from wattcast_models import artifact, champions, promotion
 from wattcast_models.card import model_card
 from wattcast_models.model_tables import config_table, events_table, verdict_table, versions_table
 from wattcast_models.named import HELP, Model, named
 from wattcast_models.predictor import Predictor
 from wattcast_models.readings import Building, read_buildings
+from wattcast_models.reference import reference as made_reference
 from wattcast_models.registry import Registry
 from wattcast_models.scopes import ALL, Scope
+from wattcast_models.training_data import TrainingData
 
 if TYPE_CHECKING:
     from wattcast_models.gate import Verdict
@@ -145,6 +148,27 @@ def use(
     else:
         predictor = champions.use(folder, models=_models())
         print(f"{predictor.name} {predictor.version}")
+
+
+@app.command()
+def reference(
+    folder: Annotated[Path, typer.Argument(help="Folder with model.pt and model_config.json.")],
+    data: Annotated[Path, typer.Option(help="The very readings (or hourly_usage) that it was trained on.")],
+) -> None:
+    """Note in an artifact how its inputs were distributed in training, for a model that was trained before that was kept."""
+    known, _ = artifact.read(folder)
+    recorded = known["data"]
+    if "sha256" in recorded:
+        with data.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != recorded["sha256"]:
+                raise ValueError(f"{data} is not the file that {known['name']} {known['version']} was trained on.")
+    synthetic, left_out = int(known.get("synthetic_buildings", 0)), frozenset(known.get("excluded_building_ids", ()))
+    source = TrainingData(
+        data, hold_out_share=known.get("held_out_share", 0.0), synthetic=synthetic, seed=known["seed"],
+        version=recorded.get("version"), hindsight=recorded.get("hindsight", False), excluded=left_out,
+    )  # fmt: skip
+    artifact.note(folder, reference=made_reference([*source.recorded(), *source.made_up()]))
+    print(f"{folder} has its training reference.")
 
 
 @app.command()

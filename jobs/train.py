@@ -33,6 +33,7 @@ from wattcast_models.networks import KINDS
 from wattcast_models.options import TrainingOptions, parsed, read_options
 from wattcast_models.predictor import usable
 from wattcast_models.readings import Building, late_share, read_buildings
+from wattcast_models.reference import reference
 from wattcast_models.registry import Registry, Version
 from wattcast_models.sources import newest_version
 from wattcast_models.tracking import tracked
@@ -120,7 +121,8 @@ def main(
                 checks.append((step, losses))
                 run.metrics(step, losses)
 
-            trained = learn(source, [*buildings, *source.made_up()], chosen, out / CHECKPOINT, on_check)
+            learned_from = [*buildings, *source.made_up()]
+            trained = learn(source, learned_from, chosen, out / CHECKPOINT, on_check)
             run.figure(charts.losses(checks), "losses.png")
             run.figure(charts.width_factors(trained.calibration), "width_factors.png")
             made = describe(trained, chosen, about_data)
@@ -131,6 +133,7 @@ def main(
                 "held_out_share": hold_out_share,
                 "processes": processes,
                 "attribution": attribution,
+                "reference": reference(learned_from),
             }
             config = artifact.save(out, trained.network, made | about | more)
             run.artifact(out)

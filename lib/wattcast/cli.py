@@ -37,7 +37,7 @@ app.add_typer(keys_app, name="keys")
 commands.register(app)
 technician.register(app)
 
-JOBS = ("ingest", "aggregate", "forecast", "publish", "score", "pipeline", "backfill")
+JOBS = ("ingest", "aggregate", "forecast", "publish", "score", "pipeline", "backfill", "monitor")
 MODEL_JOBS = {
     "train": "Train a model on recorded or simulated readings.",
     "tune": "Look for better training options in bounded time.",
@@ -277,6 +277,34 @@ def audit(
         partitions = audit(run, recheck=recheck)
     print(written(partitions)) if as_json else show(audit_table(partitions))
     sys.exit(0 if all(each.is_clean for each in partitions) else 1)
+
+
+@app.command("check-contracts")
+def check_contracts(
+    tables: Annotated[list[str] | None, typer.Argument(help="Only these.")] = None,
+    docs: Annotated[
+        Path | None, typer.Option(help="Folder of the HTML; default: data-docs in the state folder.")
+    ] = None,
+) -> None:
+    """Check the last days of the tables against their contracts, and write Data Docs (HTML); exit 1 if one is broken."""
+    from datetime import UTC
+
+    from wattcast.contracts import tables as declared
+    from wattcast.expectations import check
+    from wattcast.job import opened
+    from wattcast.monitoring import arrival_clock
+    from wattcast.report import contracts_table, show
+
+    names = [table.name for table in declared()]
+    if unknown := set(tables or ()) - set(names):
+        _fail(f"There is no table {sorted(unknown)[0]}: there are {', '.join(names)}.")
+    with opened(name="check-contracts", with_broker=False) as run:
+        now = datetime.now(UTC).replace(tzinfo=None)
+        folder = docs or run.settings.state.resolve() / "data-docs"
+        found = check(run.lake, as_of=arrival_clock(run.lake, now) or now, names=tables or (), docs=folder)
+    show(contracts_table(found))
+    print(f"Data Docs: {folder / 'index.html'}")
+    sys.exit(1 if any(each.failed for each in found) else 0)
 
 
 @app.command()

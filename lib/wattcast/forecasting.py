@@ -82,12 +82,12 @@ def wanted_forecasts(
     return _rows(made, span.purpose, options.lead_hours)
 
 
-def messages(forecasts: DataFrame, contract: Contract) -> DataFrame:
-    """(key, value): forecasts as JSON messages of the contract, keyed by building."""
+def messages(forecasts: DataFrame, contract: Contract, *, key: str = "building_id") -> DataFrame:
+    """(key, value): rows, such as forecasts, as JSON messages of the contract, keyed by one of their columns."""
     times = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"
     body = forecasts.withColumn("schema_version", F.lit(contract.major)).select(*contract.column_names)
     value = F.to_json(F.struct("*"), {"timestampFormat": times, "ignoreNullFields": "false"})
-    return body.select(F.col("building_id").cast("binary").alias("key"), value.cast("binary").alias("value"))
+    return body.select(F.col(key).cast("binary").alias("key"), value.cast("binary").alias("value"))
 
 
 def _requests(

@@ -9,16 +9,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
-from pyspark.errors import StreamingQueryException
-from pyspark.sql import SparkSession
+import pandas as pd
+from prometheus_client import REGISTRY
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException, StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from wattcast.broker import Broker
+from wattcast.contracts import contract
 from wattcast.errors import told
-from wattcast.lakehouse import Lakehouse
+from wattcast.lakehouse import Lakehouse, Snapshot
 from wattcast.local.embedded.preflight import check_java
+from wattcast.locks import LeasesUnavailable, TableHasAWriter
 from wattcast.logs import configure_logging as configure_logging  # the jobs take it from here
+from wattcast.metrics import CheckIns, QueryMetrics, QueryProgress, serve
 from wattcast.session import is_submitted, spark_session
 from wattcast.settings import Settings, settings
 
@@ -26,6 +34,8 @@ log = logging.getLogger("wattcast")
 
 POLL_SECONDS = 0.1
 STOP_SECONDS = 600
+
+_health = threading.Lock()  # held by the thread of this process that writes `health`
 
 
 @dataclass(frozen=True)
@@ -77,10 +87,61 @@ def run(*jobs: Job, argv: Sequence[str] | None = None) -> None:
         opened(options.close_at, once=options.once, name="-".join(job.name for job in jobs)) as it,
     ):
         try:
-            (_once if options.once else _continuously)(it, jobs, stop)
+            if options.once:
+                _once(it, jobs, stop)
+            else:
+                with watched(it, "-".join(job.name for job in jobs)):
+                    _continuously(it, jobs, stop)
         except StreamingQueryException as error:
             log.error("%s", _first_lines(error))
             sys.exit(1)
+
+
+@contextmanager
+def watched(run: Run, name: str) -> Iterator[QueryProgress]:
+    """Meanwhile the progress of the queries is served to Prometheus and written into `health`, as the settings say."""
+    metrics, progress = run.settings.metrics, QueryProgress()
+    queries = QueryMetrics(progress)
+    run.spark.streams.addListener(progress)
+    REGISTRY.register(queries)
+    if metrics.port:
+        serve(metrics.host, metrics.port, job=name)
+    writing = (
+        CheckIns(partial(_check_in, run, progress), metrics.check_in_seconds) if metrics.check_in_seconds else None
+    )
+    if writing:
+        writing.start()
+    try:
+        yield progress
+    finally:
+        if writing:
+            writing.end()
+        REGISTRY.unregister(queries)
+        run.spark.streams.removeListener(progress)
+
+
+def _check_in(run: Run, progress: QueryProgress) -> None:
+    """A job goes on whether or not this succeeds; what is not written now is written next time."""
+    try:
+        append_health(run.lake, progress.rows())
+    except (PySparkException, Py4JError, TableHasAWriter, LeasesUnavailable, OSError) as error:
+        log.warning("The progress of the queries was not written: %s", str(error).splitlines()[0])
+
+
+def append_health(lake: Lakehouse, rows: pd.DataFrame) -> int:
+    """Measurements, each with its `as_of`, into `health`, but for those that are there; returns how many. Threads of one process
+    do it in turns."""
+    if rows.empty:
+        return 0
+    known = rows.assign(samples=rows["samples"].astype("Int64"), measured_at=datetime.now(UTC).replace(tzinfo=None))
+    key = list(contract("health").key)
+
+    def wanted(existing: Snapshot) -> DataFrame:
+        there = existing.frame.where(F.col("as_of") >= F.lit(known["as_of"].min().to_pydatetime())).select(*key)
+        return lake.frame("health", known).join(there, on=key, how="left_anti")
+
+    with _health:
+        return lake.append("health", wanted)
 
 
 @contextmanager

@@ -155,9 +155,10 @@ class Lakehouse:
     def frame(self, name: str, rows: pd.DataFrame) -> DataFrame:
         """Rows in the columns and types of a table, from pandas; a column that is missing there is null."""
         table = contract(name)
-        plain = rows.reindex(columns=list(table.column_names)).astype(object)
-        plain = plain.mask(plain.isna(), other=None)
-        return self.spark.createDataFrame([tuple(row) for row in plain.itertuples(index=False)], table.schema)
+        wanted = rows.reindex(columns=list(table.column_names)).astype(object)
+        plain = wanted.mask(wanted.isna(), other=None)
+        made = [tuple(map(_as_python, row)) for row in plain.itertuples(index=False)]
+        return self.spark.createDataFrame(made, table.schema)
 
     def replace(self, name: str, rows: DataFrame) -> None:
         """Put `rows` in the place of a table that is no ledger, such as the metadata of buildings; history is kept."""
@@ -275,3 +276,8 @@ def _appender(name: str) -> str:
 
 def _types(name: str) -> Iterable[tuple[str, str]]:
     return [(column.name, column.physical_type) for column in contract(name).columns]
+
+
+def _as_python(value: Any) -> Any:
+    """What Spark takes: of a pandas time the datetime."""
+    return value.to_pydatetime() if isinstance(value, pd.Timestamp) else value

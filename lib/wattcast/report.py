@@ -1,10 +1,16 @@
 """What the commands print: tables in the terminal."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from pyspark.sql import DataFrame
 from rich.console import Console
 from rich.table import Table
 
 from wattcast.audit import SHOWN_LOSSES, PartitionAudit
+
+if TYPE_CHECKING:
+    from wattcast.expectations import Checked
 
 
 def show(table: Table) -> None:
@@ -17,6 +23,13 @@ def sql_table(rows: DataFrame, most: int) -> Table:
     table = Table(*rows.columns, caption=f"the first {most} rows" if len(taken) > most else f"{len(taken)} rows")
     for row in taken[:most]:
         table.add_row(*("" if value is None else str(value) for value in row))
+    return table
+
+
+def contracts_table(checked: "Sequence[Checked]") -> Table:
+    table = Table("table", "rows", "expectations", "broken", title="Do the tables keep their contracts?")
+    for each in checked:
+        table.add_row(each.table, f"{each.rows:,}", str(each.tried), "\n".join(each.failed) or "none")
     return table
 
 

@@ -133,6 +133,35 @@ class ServingSettings(_Section):
     burst: Positive = 200
 
 
+class MonitoringSettings(_Section):
+    """How often the monitor looks, and what it may start."""
+
+    interval_seconds: Positive = 300
+    slow_minutes: Positive = Field(default=60, description="between two looks at weeks: drift, accuracy, calibration")
+    contracts_hours: Annotated[int, Field(ge=0)] = Field(
+        default=24, description="between two checks of contracts; 0: none"
+    )
+    retrain_on_drift: bool = False
+    retrain_hours: Positive = Field(default=24, description="at least, between two trainings that drift has started")
+
+
+class AlertsSettings(_Section):
+    """Where alerts go besides the table, the topic and the log."""
+
+    webhook: SecretStr = Field(default=SecretStr(""), description="URL that takes JSON by POST")
+    webhook_seconds: Annotated[float, Field(gt=0, le=60)] = 5
+
+
+class MetricsSettings(_Section):
+    """Figures of a job for Prometheus. Of several jobs on one machine each after the first takes the next free port."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(default=0, description="0: none are served")
+    host: str = "127.0.0.1"
+    check_in_seconds: Annotated[int, Field(ge=0)] = Field(
+        default=300, description="between two rows of a query's progress in `health`; 0: none"
+    )
+
+
 class Settings(BaseSettings):
     """Everything that can be set. `WATTCAST_FORECASTING__LEAD_HOURS=48` sets `forecasting.lead_hours`."""
 
@@ -159,6 +188,9 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     log: LogSettings = LogSettings()
     serving: ServingSettings = ServingSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
+    alerts: AlertsSettings = AlertsSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @property
     def lake_uri(self) -> str:

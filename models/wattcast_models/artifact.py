@@ -16,6 +16,7 @@ from wattcast_models.bias import MOST_DAYS
 from wattcast_models.calibration import is_calibration
 from wattcast_models.columns import HOUR_COLUMNS, feature_names, hour_names, window_names
 from wattcast_models.networks import ENSEMBLE, KINDS, QUANTILES, build
+from wattcast_models.reference import is_reference
 
 FORMAT_VERSION = 2
 LARGEST_LAYER = 4096  # units: a config from elsewhere must not exhaust memory
@@ -115,6 +116,8 @@ def check_config(config: Any) -> None:
     days = config.get("bias_days", 0)
     if not isinstance(days, int) or not 0 <= days <= MOST_DAYS:
         raise ArtifactError(f"The artifact's bias_days must be 0 to {MOST_DAYS}, not {days}.")
+    if "reference" in config and not is_reference(config["reference"]):
+        raise ArtifactError("The artifact's reference must have ascending quantiles of each input by month.")
 
 
 def _are_quantiles(levels: list[Any]) -> bool:

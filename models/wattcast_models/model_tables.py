@@ -11,7 +11,7 @@ from wattcast_models.scopes import Scope
 if TYPE_CHECKING:
     from wattcast_models.gate import Verdict
 
-HIDDEN = ("training_building_ids", "features")  # long lists
+HIDDEN = ("training_building_ids", "features", "reference")  # long lists
 
 
 def versions_table(versions: Sequence[Version], aliases: Mapping[str, int]) -> Table:

@@ -21,6 +21,7 @@ class TrainingData:
     seed: int = 0  # of the synthetic ones
     version: int | None = None  # of a Delta table
     hindsight: bool = False  # hours as they are known now, not as they were at each origin
+    excluded: frozenset[str] = frozenset()  # buildings besides those of that file
     store: Path | None = None  # a folder for the hours, where they are not to be in memory
 
     def recorded(self) -> list[Building]:
@@ -42,4 +43,5 @@ class TrainingData:
     @cached_property
     def excluded_ids(self) -> frozenset[str]:
         """The buildings that are kept for testing."""
-        return frozenset(building_ids(self.exclude_buildings_of) if self.exclude_buildings_of else ())
+        named = building_ids(self.exclude_buildings_of) if self.exclude_buildings_of else ()
+        return self.excluded | frozenset(named)

@@ -129,7 +129,7 @@ def test_all_that_an_application_refers_to_is_there_or_supplied_by_the_user(over
 def test_overlays_run_each_job_once() -> None:
     assert applications(built(K8S / "overlays/dev")).keys() == {"pipeline"}
     assert applications(built(K8S / "overlays/prod")).keys() == {
-        "ingest", "aggregate", "forecast", "publish", "score", "sql-gateway", "train", "maintain",
+        "ingest", "aggregate", "forecast", "publish", "score", "sql-gateway", "monitor", "train", "maintain",
     }  # fmt: skip
 
 

@@ -91,6 +91,11 @@ APPLICATIONS = (
         executor=Size(2, heap_mib=1536, python_mib=2 * TORCH_MIB),
     ),
     Application(
+        "monitor", Kind.STREAMING, secrets=(KAFKA, MODEL),
+        driver=Size(1, heap_mib=1280, python_mib=2 * TORCH_MIB),
+        executor=Size(2, heap_mib=1536, python_mib=2 * PANDAS_MIB),
+    ),
+    Application(
         "backfill", Kind.BATCH, secrets=(MODEL,), gpu_on="executor",
         driver=Size(1, heap_mib=1536, python_mib=TORCH_MIB),
         executor=Size(2, heap_mib=2048, python_mib=2 * TORCH_MIB), executors=(1, 8),

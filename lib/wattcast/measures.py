@@ -1,0 +1,40 @@
+"""Measurements as rows: what every part of the monitor yields."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+ROW = ["measure", "scope", "subject", "value", "samples", "details"]
+FLEET = "fleet"
+
+# What of a measure is made once an hour at most: it looks at weeks, and changes slowly.
+SLOW = (
+    "input_drift_psi", "input_drift_ks", "temperature_off_site_c", "residual_bias_2d", "residual_drift_ks", "residual_bias",
+    "interval_coverage", "mae_ratio_to_last_week",
+)  # fmt: skip
+
+
+def rows_of(
+    measure: str, scope: str, values: pd.Series, samples: pd.Series | None = None, details: str = ""
+) -> pd.DataFrame:
+    """A row for each value that is a number; its index are the subjects."""
+    known = values[values.notna()]
+    counts = samples.reindex(known.index) if samples is not None else pd.Series(index=known.index, dtype=float)
+    return pd.DataFrame(
+        {
+            "measure": measure, "scope": scope, "subject": known.index.astype(str), "value": known.to_numpy(float),
+            "samples": counts.to_numpy(float), "details": details or None,
+        }
+    )  # fmt: skip
+
+
+def one_row(
+    measure: str, scope: str, subject: str, value: float, samples: int | None = None, details: str = ""
+) -> pd.DataFrame:
+    return rows_of(measure, scope, pd.Series({subject: value}), pd.Series({subject: samples}), details)
+
+
+def together(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all parts, in ROW."""
+    found = [part for part in parts if len(part)]
+    return pd.concat(found, ignore_index=True)[ROW] if found else pd.DataFrame(columns=ROW)

@@ -1,0 +1,129 @@
+"""Signs of life: what is heard of devices and buildings, how late, how whole, and how old their forecasts are (pandas)."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from wattcast.measures import FLEET, one_row, rows_of, together
+
+DAY = pd.Timedelta(days=1)
+STUCK_WINDOW = pd.Timedelta(days=2)  # in which a value must have changed; longer is not looked back
+# What grows while nothing comes.
+AGES = {"meter_silent_minutes": "device", "freshness_minutes": "building", "forecast_age_minutes": "building"}
+CLOSED_HOURS = 24
+
+
+def of_devices(readings: pd.DataFrame, as_of: pd.Timestamp, *, grace_minutes: int) -> pd.DataFrame:
+    """What the records of STUCK_WINDOW or more, by arrival, say of their devices and buildings.
+
+    `readings`: building_id, device_id, measured_at, kafka_timestamp, accepted, energy_usage_kwh, interval_minutes (null where
+    unknown, counted as 0). A device is named as its building where it is its only one, else building/device. A record that names
+    neither says nothing of one.
+    """
+    known = readings[readings["building_id"].notna()]
+    own = known["device_id"].where(known["device_id"].notna(), known["building_id"])
+    device = known["building_id"].where(own == known["building_id"], known["building_id"] + "/" + own)
+    minutes = pd.to_timedelta(known["interval_minutes"].astype(float).fillna(0), unit="min")
+    known = known.assign(device=device, end=known["measured_at"] + minutes)
+    good = known[known["accepted"].astype(bool)]
+    today, good_today = (rows[rows["kafka_timestamp"] > as_of - DAY] for rows in (known, good))
+    is_late = good_today["kafka_timestamp"] > good_today["end"] + pd.Timedelta(minutes=grace_minutes)
+    by_device = good.groupby("device")
+    return together([
+        rows_of("meter_silent_minutes", "device", _minutes(as_of - by_device["kafka_timestamp"].max()), by_device.size()),
+        rows_of("freshness_minutes", "building", _minutes(as_of - good.groupby("building_id")["end"].max())),
+        rows_of("meter_stuck_hours", "device", _stuck_hours(good[good["kafka_timestamp"] > as_of - STUCK_WINDOW])),
+        rows_of("meter_late_share", "device", *_share(is_late, good_today["device"])),
+        rows_of("meter_rejected_share", "device", *_share(~today["accepted"].astype(bool), today["device"])),
+    ])  # fmt: skip
+
+
+def grown(before: pd.DataFrame, heard: pd.DataFrame, as_of: pd.Timestamp, *, forget_days: int) -> pd.DataFrame:
+    """The AGES, as of now, of what was heard earlier and is not in `heard`: the age at the evaluation before, and the time since.
+    After `forget_days` of silence a thing is forgotten. `before`: rows of `health`, the newest of each subject."""
+    parts = []
+    for measure, scope in AGES.items():
+        old = before[(before["measure"] == measure) & (before["scope"] == scope)].set_index("subject")
+        gone = old[~old.index.isin(heard.loc[heard["measure"] == measure, "subject"])]
+        age = gone["value"] + _minutes(as_of - gone["as_of"])
+        parts.append(rows_of(measure, scope, age[age <= forget_days * 24 * 60]))
+    return together(parts)
+
+
+def of_fleet(ages: pd.DataFrame) -> pd.DataFrame:
+    """`freshness_minutes` and `forecast_age_minutes` of the fleet: the least of its buildings'."""
+    parts = []
+    for measure in ("freshness_minutes", "forecast_age_minutes"):
+        values = ages.loc[(ages["measure"] == measure) & (ages["scope"] == "building"), "value"]
+        if len(values):
+            parts.append(one_row(measure, FLEET, FLEET, values.min(), len(values)))
+    return together(parts)
+
+
+def closed_day(as_of: pd.Timestamp, *, max_wait_minutes: int) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """The last CLOSED_HOURS that must be closed by now: their first start and their last end."""
+    end = (as_of - pd.Timedelta(minutes=max_wait_minutes)).floor("h")
+    return end - pd.Timedelta(hours=CLOSED_HOURS), end
+
+
+def completeness(hours: pd.DataFrame, buildings: Iterable[str]) -> pd.DataFrame:
+    """The share of the hours of `closed_day` that are there and whole, by building and of the fleet.
+
+    `hours`: building_id, hour, coverage (null: unknown, counts as whole) of the newest revisions of that day; `buildings` are
+    those of which hours are expected.
+    """
+    whole = hours[~(hours["coverage"].astype(float) < 1)]
+    counts = whole.groupby("building_id")["hour"].nunique().reindex(sorted(set(buildings)), fill_value=0)
+    if not len(counts):
+        return together([])
+    shares = rows_of("completeness", "building", counts / CLOSED_HOURS, counts * 0 + CLOSED_HOURS)
+    expected = CLOSED_HOURS * len(counts)
+    return together([shares, one_row("completeness", FLEET, FLEET, counts.sum() / expected, expected)])
+
+
+def forecast_ages(newest: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
+    """`forecast_age_minutes` by building. `newest`: building_id and the origin of its newest live forecast."""
+    return rows_of("forecast_age_minutes", "building", _minutes(as_of - newest.set_index("building_id")["origin"]))
+
+
+def never_forecast(first_hour: pd.Timestamp, as_of: pd.Timestamp) -> pd.DataFrame:
+    """`forecast_age_minutes` of a fleet that has no forecast: since the first hour after which there could have been one."""
+    age = float((as_of - first_hour) / pd.Timedelta(minutes=1))
+    return one_row("forecast_age_minutes", FLEET, FLEET, age, 0, "there has been none at all")
+
+
+def rejected_shares(records: int, rejected: int, by_rule: pd.Series) -> pd.DataFrame:
+    """`rejected_share` of the fleet and by rule, of the records of a day; `by_rule` counts how many broke a rule."""
+    if not records:
+        return together([])
+    return together([
+        one_row("rejected_share", FLEET, FLEET, rejected / records, records),
+        rows_of("rejected_share", "rule", by_rule / records, by_rule),
+    ])  # fmt: skip
+
+
+def check_ins(newest: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
+    """`check_in_minutes` of each streaming query: since it wrote its progress. `newest`: subject, measured_at."""
+    return rows_of("check_in_minutes", "query", _minutes(now - newest.set_index("subject")["measured_at"]))
+
+
+def _stuck_hours(good: pd.DataFrame) -> pd.Series:
+    """By device: from the start of the first to the end of the last of its newest readings that have one and the same value."""
+    rows = good.sort_values(["device", "measured_at", "kafka_timestamp"], kind="stable")
+    rows = rows.drop_duplicates(["device", "measured_at"], keep="last")
+    last = rows.groupby("device")["energy_usage_kwh"].transform("last")
+    changed = rows["measured_at"].where(rows["energy_usage_kwh"] != last).groupby(rows["device"]).max()
+    is_since = ~(rows["measured_at"] <= rows["device"].map(changed))
+    same = rows[is_since].groupby("device")
+    lasted: pd.Series = (same["end"].max() - same["measured_at"].min()).dt.total_seconds() / 3600
+    return lasted
+
+
+def _share(is_so: pd.Series, by: pd.Series) -> tuple[pd.Series, pd.Series]:
+    groups = is_so.astype(float).groupby(by)
+    return groups.mean(), groups.size()
+
+
+def _minutes(ages: pd.Series) -> pd.Series:
+    minutes: pd.Series = pd.to_timedelta(ages).dt.total_seconds() / 60
+    return minutes

@@ -1,0 +1,80 @@
+"""Figures of running jobs: from Spark's own account of a batch to Prometheus, and into `health`."""
+
+import json
+import urllib.request
+
+import pandas as pd
+from prometheus_client import CollectorRegistry, generate_latest
+from tests.jobs.steps import at, put_buildings, reading, send
+from tests.monitoring.prometheus import free_port
+
+from ingest import INGEST
+from wattcast.job import Run, append_health, watched
+from wattcast.lakehouse import Lakehouse
+from wattcast.measures import one_row, together
+from wattcast.metrics import HealthMetrics, Progress, serve
+
+OFFSETS = {"endOffset": {"readings": {"0": 10, "1": 7}}, "latestOffset": {"readings": {"0": 15, "1": 7}}}
+
+
+def test_lag_is_what_the_topics_hold_beyond_the_batch() -> None:
+    source = {"description": "KafkaV2[Subscribe[readings]]"} | {
+        name: json.dumps(value) for name, value in OFFSETS.items()
+    }
+    told = {"durationMs": {"triggerExecution": 1500}, "processedRowsPerSecond": 20.0, "sources": [source]}
+    assert Progress.of(told, 5.0) == Progress(1.5, 20.0, 5.0, 5.0)
+    delta = {"description": "DeltaSource[file:/lake]", "endOffset": {"reservoirVersion": 3}, "latestOffset": None}
+    assert Progress.of({"sources": [delta]}, 5.0) == Progress(0.0, 0.0, None, 5.0)
+
+
+def test_of_two_jobs_on_one_machine_the_second_takes_the_next_port() -> None:
+    port = free_port()
+    first, second = (serve("127.0.0.1", port, registry=CollectorRegistry()) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert first < second
+
+
+def test_health_is_exported_as_it_is_now_and_not_as_it_was() -> None:
+    registry, health = CollectorRegistry(), HealthMetrics()
+    registry.register(health)
+    assert b"monitor_evaluated" not in generate_latest(registry)
+    health.put(one_row("meter_silent_minutes", "device", 'b"1', 7.5, 3), 2)
+    said = generate_latest(registry).decode()
+    assert 'wattcast_health{measure="meter_silent_minutes",scope="device",subject="b\\"1"} 7.5' in said
+    assert "wattcast_alerts_firing 2.0" in said
+    health.put(together([]), 0)
+    assert "meter_silent_minutes" not in generate_latest(registry).decode()
+
+
+def test_progress_of_running_queries_is_served_and_written(once: Run) -> None:
+    put_buildings(once, {"building_id": "b", "reading_interval_minutes": 60})
+    values = [reading("b", f"2026-03-01T{hour:02}:00", 1.0) for hour in range(24)]
+    send(once.broker, once.settings.kafka.readings_topic, values, arrival=at("2026-03-02T00:01"))
+    metrics = {"port": free_port(), "check_in_seconds": 1}
+    own = once.settings.with_changes(metrics=metrics).model_copy(update={"state": once.settings.state})
+    run = Run(Lakehouse(once.spark, own), once.broker, own)
+    with watched(run, "test-of-metrics") as progress:
+        queries = INGEST.start(run)
+        while "ingest" not in progress.newest or run.lake.table("health").isEmpty():
+            queries[0].awaitTermination(0.2)
+        with urllib.request.urlopen(f"http://127.0.0.1:{metrics['port']}/metrics") as answer:
+            said = answer.read().decode()
+        assert 'wattcast_job_info{job="test-of-metrics"} 1.0' in said
+        assert 'wattcast_query_lag_records{query="ingest"} 0.0' in said
+        for query in queries:
+            query.stop()
+    run.lake.close()
+    written = run.lake.table("health").toPandas()
+    assert {"batch_seconds", "rows_per_second", "stream_lag_records"} <= set(written["measure"])
+    assert "ingest" in set(written["subject"])
+    assert run.lake.table("received_readings").count() == 24
+
+
+def test_measurements_that_are_there_are_not_added_again(once: Run) -> None:
+    rows = one_row("batch_seconds", "query", "q", 1.0).assign(as_of=pd.Timestamp("2026-03-01T10:00"))
+    assert append_health(once.lake, rows) == 1
+    assert append_health(once.lake, rows) == 0
+    later = rows.assign(as_of=pd.Timestamp("2026-03-01T10:05"))
+    assert append_health(once.lake, pd.concat([rows, later])) == 1
+    assert append_health(once.lake, pd.DataFrame()) == 0

@@ -1,0 +1,69 @@
+"""Debian's Prometheus over real metrics, with the rules of k8s/monitoring."""
+
+import json
+import shutil
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+MONITORING = Path(__file__).parents[2] / "k8s/monitoring"
+
+needs_prometheus = pytest.mark.skipif(
+    shutil.which("prometheus") is None, reason="needs prometheus: apt-get install prometheus"
+)
+
+
+@contextmanager
+def prometheus(folder: Path, *targets: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Debian's Prometheus with the rules of k8s/monitoring, scraping each of `targets` (host:port) every second:
+    its address and process."""
+    port = free_port()
+    scraped = [{"job_name": "wattcast", "scrape_interval": "1s", "static_configs": [{"targets": list(targets)}]}]
+    config = {
+        "global": {"evaluation_interval": "1s"},
+        "rule_files": [str(MONITORING / "rules.yaml")],
+        "scrape_configs": scraped,
+    }
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
+    server = subprocess.Popen(
+        ["prometheus", f"--config.file={folder / 'prometheus.yaml'}", f"--storage.tsdb.path={folder / 'tsdb'}",
+         f"--web.listen-address=127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        text=True,
+    )  # fmt: skip
+    try:
+        yield f"http://127.0.0.1:{port}", server
+    finally:
+        server.kill()
+        server.wait()
+
+
+def firing(server: str) -> set[tuple[str, str]]:
+    """Rule and subject of the alerts that fire there; none while it does not answer yet."""
+    try:
+        with urllib.request.urlopen(f"{server}/api/v1/alerts", timeout=5) as answer:
+            found = json.load(answer)["data"]["alerts"]
+    except OSError:
+        return set()
+    return {(each["labels"]["rule"], each["labels"].get("subject", "")) for each in found if each["state"] == "firing"}
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def up(server: str) -> int:
+    """How many targets it scrapes with success."""
+    try:
+        with urllib.request.urlopen(f"{server}/api/v1/targets", timeout=5) as answer:
+            found = json.load(answer)["data"]["activeTargets"]
+    except OSError:
+        return 0
+    return sum(each["health"] == "up" for each in found)
