@@ -15,8 +15,10 @@ from pydantic import BaseModel
 import backfill
 import backtest
 import benchmark
+import benchmark_serving
 import explain
 import models
+import serve
 import train
 import tune
 from wattcast import job
@@ -34,6 +36,8 @@ PROGRAMS = {
     "backtest": backtest.main,
     "explain": explain.main,
     "benchmark": benchmark.main,
+    "benchmark-serving": benchmark_serving.main,
+    "serve": serve.main,
 }  # of jobs that are no Spark application
 OTHER_VARIABLES = {"WATTCAST_PROFILE", "WATTCAST_CONF", "WATTCAST_CACHE", "WATTCAST_LOG_LEVEL", "WATTCAST_DATA"}
 

@@ -11,6 +11,7 @@ import typer
 
 from wattcast.deploy import commands
 from wattcast.errors import REFUSED, told
+from wattcast.serving.commands import keys_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 buildings_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Metadata of buildings.")
 app.add_typer(buildings_app, name="buildings")
+app.add_typer(keys_app, name="keys")
 commands.register(app)
 
 JOBS = ("ingest", "aggregate", "forecast", "publish", "pipeline", "backfill")
@@ -40,6 +42,8 @@ MODEL_JOBS = {
     "backtest": "Score a model on the end of recorded readings.",
     "explain": "Say what drives a forecast: calendar, recent level, weather, occupancy.",
     "benchmark": "Measure how fast a model forecasts on this machine.",
+    "benchmark-serving": "Measure how fast the REST API answers on this machine.",
+    "serve": "Serve the REST API and the dashboard.",
     "models": "Versions of models: register, compare, promote, roll back, or set one here.",
 }
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -299,7 +303,7 @@ def _run_job(name: str, arguments: list[str]) -> None:
     folder = project_folder("jobs")
     sys.path.insert(0, str(folder))
     sys.argv = [f"wattcast {name}", *arguments]
-    runpy.run_path(str(folder / f"{name}.py"), run_name="__main__")
+    runpy.run_path(str(folder / f"{name.replace('-', '_')}.py"), run_name="__main__")
 
 
 def _settings() -> "Settings":

@@ -19,6 +19,8 @@ STATUS = {
     ("wattcast.locks", "UnsafeLake"): REFUSED,
     ("wattcast.metadata", "MetadataError"): REFUSED,
     ("wattcast.settings", "SettingsMissing"): REFUSED,
+    ("wattcast.serving.keys", "KeysError"): REFUSED,
+    ("wattcast.serving.server", "Exposed"): REFUSED,
     ("wattcast.deploy.cluster", "Refused"): REFUSED,
     ("wattcast.deploy.cluster", "Failed"): FAILED,
     ("pydantic_settings.exceptions", "SettingsError"): REFUSED,

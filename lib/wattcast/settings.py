@@ -101,6 +101,31 @@ class ModelSettings(_Section):
     )
 
 
+class ServingSettings(_Section):
+    """The REST API and the dashboard: see `wattcast.serving`."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    auth: Literal["auto", "on", "off"] = Field(
+        default="auto", description="of API keys and rate limits; auto: off where only this machine can ask, else on"
+    )
+    allow_open: bool = Field(default=False, description="let auth be off where other machines can ask")
+    keys_file: str = Field(default="", description="of API keys, such as a mounted Secret; empty: <state>/keys.json")
+    refresh_seconds: Annotated[float, Field(gt=0)] = 1
+    stale_after_minutes: Positive = 120
+    page_rows: Positive = 100
+    max_page_rows: Positive = 1000
+    max_ids: Positive = 1000
+    max_history_days: Positive = 366
+    max_scored_hours: Positive = 10_000_000
+    max_body_megabytes: Positive = 8
+    max_connections: Positive = 1000
+    max_event_streams: Positive = 200
+    slow_client_seconds: Positive = 20
+    requests_per_second: Positive = 50
+    burst: Positive = 200
+
+
 class Settings(BaseSettings):
     """Everything that can be set. `WATTCAST_FORECASTING__LEAD_HOURS=48` sets `forecasting.lead_hours`."""
 
@@ -125,6 +150,7 @@ class Settings(BaseSettings):
     closing: ClosingSettings = ClosingSettings()
     forecasting: ForecastingSettings = ForecastingSettings()
     model: ModelSettings = ModelSettings()
+    serving: ServingSettings = ServingSettings()
 
     @property
     def lake_uri(self) -> str:

@@ -1,0 +1,184 @@
+"""What the API holds in memory of the lake, each part tied to a Delta version: one thread brings it up to date, and requests
+never wait for that. What is held is bounded by the number of buildings, devices, alerts and measured subjects."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from wattcast.serving.feed import Event, Feed
+from wattcast.serving.formats import timestamp
+from wattcast.serving.newest import Kept, Newest
+from wattcast.serving.problems import Unavailable
+from wattcast.serving.tables import Lake, Table
+from wattcast.settings import Settings
+
+log = logging.getLogger("wattcast.serving")
+
+LIVE = "live"
+FORECAST_COLUMNS = (
+    "forecast_id", "building_id", "origin", "issued_at", "created_at", "target_hour", "p10_kwh", "p50_kwh", "p90_kwh",
+    "method", "model_name", "model_version", "warnings",
+)  # fmt: skip
+ALERT_COLUMNS = (
+    "alert_id", "rule", "severity", "scope", "subject", "state", "started_at", "changed_at", "value", "threshold", "message",
+)  # fmt: skip
+HEALTH_COLUMNS = ("as_of", "measure", "scope", "subject", "value", "samples", "details")
+METADATA_COLUMNS = ("building_id", "site", "timezone", "country", "building_type", "closures")
+DEVICE_COLUMNS = ("building_id", "device_id", "kafka_timestamp", "measured_at", "kafka_partition", "kafka_offset")
+REJECTED_COLUMNS = (*DEVICE_COLUMNS, "rejected_for")
+MONTH = timedelta(days=30)
+ALERTS_FOR = timedelta(days=365)  # how long an alert may be firing
+PARTS = {
+    "forecasts": Kept(
+        "forecasts", ("building_id",), ("origin", "created_at"), FORECAST_COLUMNS, MONTH, ds.field("purpose") == LIVE
+    ),
+    "alerts": Kept("alerts", ("alert_id",), ("changed_at", "state"), ALERT_COLUMNS, ALERTS_FOR),
+    "health": Kept("health", ("measure", "scope", "subject"), ("as_of",), HEALTH_COLUMNS, MONTH),
+    "devices": Kept(
+        "received_readings", ("building_id", "device_id"), ("kafka_timestamp", "kafka_partition", "kafka_offset"),
+        DEVICE_COLUMNS, MONTH, ds.field("accepted"),
+    ),
+    "rejected": Kept(
+        "received_readings", ("building_id", "device_id"), ("kafka_timestamp", "kafka_partition", "kafka_offset"),
+        REJECTED_COLUMNS, MONTH, ~ds.field("accepted"),
+    ),
+}  # fmt: skip
+NEEDED = ("forecasts", "buildings")  # to be ready
+
+
+@dataclass(frozen=True)
+class State:
+    """The lake as it was last read."""
+
+    parts: dict[str, Newest] = field(default_factory=dict)
+    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)
+    as_of: datetime | None = None
+    heard_at: datetime | None = None  # when that was committed
+    looked_at: datetime | None = None  # when all of it was last looked at without a problem
+
+    @cached_property
+    def building_ids(self) -> list[str]:
+        """Every building with metadata, a current forecast or a reading, in order."""
+        forecast = self.parts["forecasts"].index if "forecasts" in self.parts else {}
+        heard = {key[0] for key in self.parts["devices"].index if key[0]} if "devices" in self.parts else set()
+        return sorted({*self.metadata, *forecast, *heard})
+
+
+class Snapshot:
+    """The newest `State`, and whose thread keeps it so."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.lake, self.feed, self.state = settings, Lake(settings.lake_uri), Feed(), State()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="snapshot", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=20)
+
+    def refresh(self) -> None:
+        """Look at every table once; what cannot be read stays as it was, and `lake.problems` says why."""
+        before, problems = self.state, False
+        for name in (
+            "forecasts",
+            "buildings",
+            "alerts",
+            "health",
+            "received_readings",
+            "hourly_usage",
+            "forecast_scores",
+        ):
+            table = self.lake.look(name)
+            problems |= table is None or not self._taken(table)
+        if not problems:
+            self.state = replace(self.state, looked_at=datetime.now(UTC))
+        self.feed.publish(_events(before, self.state))
+
+    def now(self) -> datetime:
+        """The time by which ages are told: this machine's, or, where readings are replayed, that of their arrival and what has
+        passed since the newest was written."""
+        machine, state = datetime.now(UTC), self.state
+        if self.settings.forecasting.clock == "wall" or not state.as_of or not state.heard_at:
+            return machine
+        return state.as_of + max(machine - state.heard_at, timedelta(0))
+
+    def age_seconds(self, time: datetime | None) -> int | None:
+        return None if time is None else max(0, int((self.now() - time).total_seconds()))
+
+    def is_stale(self, issued_at: datetime) -> bool:
+        return self.now() - issued_at > timedelta(minutes=self.settings.serving.stale_after_minutes)
+
+    def part(self, name: str) -> Newest:
+        """The newest rows of a table.
+
+        Raises:
+            Unavailable: it has not been read.
+        """
+        if name not in self.state.parts:
+            table = PARTS[name].table
+            raise Unavailable(
+                self.lake.problems.get(table) or f"The table {table} has not been read yet: ask again soon."
+            )
+        return self.state.parts[name]
+
+    def _follow(self) -> None:
+        while not self._stop.is_set():
+            self.refresh()
+            self._stop.wait(self.settings.serving.refresh_seconds)
+
+    def _taken(self, table: Table) -> bool:
+        """Whether all that is held of a table is of this version now."""
+        try:
+            parts = {
+                name: kept.newest(table, self.state.parts.get(name))
+                for name, kept in PARTS.items()
+                if kept.table == table.name
+            }
+            for part in parts.values():
+                _ = part.index  # made here and not when a request first asks
+            self.state = replace(self.state, parts=self.state.parts | parts)
+            if table.name == "buildings":
+                rows = table.rows(METADATA_COLUMNS).to_pylist()
+                self.state = replace(self.state, metadata={row["building_id"]: row for row in rows})
+            if table.name == "received_readings":
+                self.state = replace(self.state, as_of=table.newest("kafka_timestamp"), heard_at=table.committed_at)
+        except Unavailable as error:
+            if self.lake.problems.get(table.name) != error.detail:
+                log.warning("%s", error.detail)
+            self.lake.problems[table.name] = error.detail
+            return False
+        return True
+
+
+def _events(before: State, after: State) -> Iterator[Event]:
+    """What a reader should hear of: every new forecast and change of an alert, and the newest arrival."""
+    for row in _new(before, after, "forecasts", ("forecast_id",), ("building_id", "origin", "method")):
+        yield Event("forecast", row["building_id"], row | {"origin": timestamp(row["origin"])})
+    for row in _new(before, after, "alerts", ("alert_id", "changed_at", "state"), ALERT_COLUMNS):
+        data = {name: timestamp(value) if isinstance(value, datetime) else value for name, value in row.items()}
+        yield Event("alert", None, data)
+    if after.as_of and after.as_of != before.as_of:
+        yield Event("as_of", None, {"as_of": timestamp(after.as_of)})
+
+
+def _new(
+    before: State, after: State, part: str, by: tuple[str, ...], columns: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    """The rows of a part that were not there before, told by some columns."""
+    was, now = before.parts.get(part), after.parts.get(part)
+    if was is None or now is None or was is now:
+        return
+    known = set(zip(*(was.rows[name].to_pylist() for name in by), strict=True))
+    keys = zip(*(now.rows[name].to_pylist() for name in by), strict=True)
+    fresh = now.rows.filter(pa.array([key not in known for key in keys], pa.bool_()))
+    yield from fresh.select(list(columns)).to_pylist()

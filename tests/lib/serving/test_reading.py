@@ -1,0 +1,243 @@
+"""What the API answers is what the tables hold."""
+
+import csv
+import io
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+from tests.lib.serving.conftest import served, settings_of
+from tests.lib.serving.lake import END, append, forecasts_of, write_lake
+
+
+def rows(state: Path, table: str) -> pd.DataFrame:
+    return DeltaTable(str(state / "lake" / table)).to_pandas()
+
+
+def get(client: httpx.Client, path: str, **query: Any) -> Any:
+    answer = client.get(path, params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def pages(client: httpx.Client, path: str, **query: Any) -> list[dict[str, Any]]:
+    found, cursor = [], None
+    while True:
+        page = get(client, path, **query | ({"cursor": cursor} if cursor else {}))
+        found += page["items"]
+        cursor = page["next_cursor"]
+        if not cursor:
+            return found
+
+
+def as_time(text: str) -> datetime:
+    assert text.endswith("Z")
+    return datetime.fromisoformat(text)
+
+
+def same_forecast(found: dict[str, Any], row: Any) -> None:
+    """A forecast of the API is this row, to the last bit."""
+    for name in ("forecast_id", "building_id", "method", "model_name", "model_version"):
+        assert found[name] == row[name]
+    assert [as_time(found[name]) for name in ("origin", "issued_at", "created_at")] == [
+        row[name] for name in ("origin", "issued_at", "created_at")
+    ]
+    assert found["warnings"] == list(row["warnings"])
+    assert [as_time(hour["target_hour"]) for hour in found["hours"]] == list(
+        pd.DatetimeIndex(row["target_hour"], tz="UTC")
+    )
+    for level in ("p10_kwh", "p50_kwh", "p90_kwh"):
+        assert [hour[level] for hour in found["hours"]] == list(row[level])
+
+
+def test_current_forecast_is_the_newest_row(client: httpx.Client, state: Path) -> None:
+    made = rows(state, "forecasts")
+    for name, of_building in made.groupby("building_id"):
+        same_forecast(get(client, f"/v1/buildings/{name}/forecast"), of_building.sort_values("origin").iloc[-1])
+
+
+def test_forecast_as_of_a_time_is_the_newest_that_had_been_issued(client: httpx.Client, state: Path) -> None:
+    made = rows(state, "forecasts")
+    at = END - timedelta(
+        days=3, minutes=56
+    )  # four minutes past an hour, one before the forecast of that hour was issued
+    expected = made[(made.building_id == "building-0") & (made.issued_at <= at)].sort_values("origin").iloc[-1]
+    found = get(client, "/v1/buildings/building-0/forecast", as_of=at.isoformat().replace("+00:00", "Z"))
+    same_forecast(found, expected)
+    assert as_time(found["origin"]) == END - timedelta(days=3, hours=2)
+    assert found["is_stale"]
+
+
+def test_many_forecasts_come_in_pages_and_by_site(client: httpx.Client) -> None:
+    everywhere = pages(client, "/v1/forecasts", limit=2)
+    assert [each["building_id"] for each in everywhere] == [f"building-{number}" for number in range(5)]
+    north = get(client, "/v1/forecasts", site="north")["items"]
+    assert [each["building_id"] for each in north] == ["building-0", "building-2", "building-4"]
+    asked = get(client, "/v1/forecasts", building_id=["building-3", "nowhere", "building-3"])["items"]
+    assert [each["building_id"] for each in asked] == ["building-3"]
+
+
+def test_history_has_the_newest_revision_and_the_forecast_of_a_lead(client: httpx.Client, state: Path) -> None:
+    start = END - timedelta(days=14)
+    query = {"from": f"{start:%Y-%m-%dT%H:%M:%SZ}", "to": f"{END:%Y-%m-%dT%H:%M:%SZ}", "lead_hours": 3}
+    found = pd.DataFrame(get(client, "/v1/buildings/building-0/history", **query)["items"])
+    usage = rows(state, "hourly_usage").query("building_id == 'building-0'").sort_values("available_at")
+    newest = usage.drop_duplicates("hour", keep="last").sort_values("hour")
+    assert list(map(as_time, found.hour)) == list(newest.hour)
+    assert list(found.energy_usage_kwh) == list(newest.energy_usage_kwh)
+    assert found["flags"].map(list).tolist()[30] == ["partial"]
+    made = rows(state, "forecasts").query("building_id == 'building-0'").set_index("origin")
+    for row in found.dropna(subset=["p50_kwh"]).itertuples():
+        assert row.p50_kwh == made.p50_kwh[as_time(row.hour) - timedelta(hours=2)][2]
+    assert found.p50_kwh.notna().sum() == 13 * 24 - 2
+
+
+@pytest.mark.parametrize(
+    ("by", "columns"),
+    [
+        ("building", ["building_id"]),
+        ("lead", ["lead_hours"]),
+        ("hour", ["local_hour"]),
+        ("model", ["method"]),
+        ("day", ["day"]),
+    ],
+)
+def test_accuracy_is_that_of_pandas(client: httpx.Client, state: Path, by: str, columns: list[str]) -> None:
+    columns = [*columns, "model_name", "model_version"]
+    scores = rows(state, "forecast_scores").assign(day=lambda each: each.target_hour.dt.strftime("%Y-%m-%d"))
+    for row in get(client, "/v1/accuracy", by=by)["items"]:
+        is_of_group = np.logical_and.reduce([scores[name] == row[name] for name in columns])
+        group = scores[is_of_group]
+        error, actual = group.error_kwh, group.actual_kwh
+        rmse = np.sqrt((error**2).mean())
+        expected = {
+            "hours": len(group), "mean_kwh": actual.mean(), "mae_kwh": error.abs().mean(), "rmse_kwh": rmse,
+            "cv_rmse": rmse / abs(actual.mean()), "nmbe": error.mean() / actual.mean(), "pinball_kwh": group.pinball_kwh.mean(),
+            "interval_coverage": group.in_interval.mean(), "last_day_mae_kwh": (group.last_day_kwh - actual).abs().mean(),
+            "last_week_mae_kwh": (group.last_week_kwh - actual).abs().mean(),
+        }  # fmt: skip
+        found = {name: np.nan if row[name] is None else row[name] for name in expected}
+        pd.testing.assert_series_equal(pd.Series(found), pd.Series(expected), rtol=1e-9, check_dtype=False)
+
+
+def test_corrected_actual_replaces_its_score(tmp_path: Path) -> None:
+    write_lake(tmp_path / "lake", buildings=1, days=2)
+    scores = rows(tmp_path, "forecast_scores")
+    with served(settings_of(tmp_path)) as client:
+        before = get(client, "/v1/accuracy", by="building")["items"][0]
+        corrected = scores.iloc[[0]].assign(
+            error_kwh=1000.0, available_at=scores.available_at.iloc[0] + timedelta(hours=9)
+        )
+        append(tmp_path / "lake", "forecast_scores", corrected)
+        client.app.state.serving.snapshot.refresh()  # type: ignore[attr-defined]
+        after = get(client, "/v1/accuracy", by="building")["items"][0]
+    assert after["hours"] == before["hours"]
+    gained = (1000.0 - abs(scores.error_kwh.iloc[0])) / before["hours"]
+    assert after["mae_kwh"] - before["mae_kwh"] == pytest.approx(gained)
+
+
+def test_devices_say_what_is_wrong(client: httpx.Client) -> None:
+    found = {row["device_id"]: row for row in pages(client, "/v1/devices", limit=2)}
+    assert {name: row["state"] for name, row in found.items()} == {
+        "meter-0": "ok", "meter-1": "ok", "meter-2": "stuck", "meter-3": "ok", "meter-4": "silent",
+    }  # fmt: skip
+    assert (found["meter-0"]["readings_24h"], found["meter-0"]["rejected_24h"]) == (25, 1)
+    assert (
+        found["meter-0"]["last_rejected_for"] == ["measured_at.without_zone"] or found["meter-0"]["last_rejected_for"]
+    )
+    assert [row["device_id"] for row in get(client, "/v1/devices", state="silent")["items"]] == ["meter-4"]
+
+
+def test_rejected_come_newest_first_in_pages_with_their_reasons(client: httpx.Client, state: Path) -> None:
+    ledger = rows(state, "received_readings").query("not accepted").sort_values("kafka_timestamp", ascending=False)
+    found = pages(client, "/v1/rejected", limit=3)
+    assert [row["kafka_offset"] for row in found] == list(ledger.kafka_offset)
+    assert [row["payload"].encode() for row in found] == list(ledger.raw_payload)
+    one = pages(client, "/v1/rejected", limit=1, rule="not_json")
+    assert [row["rejected_for"] for row in one] == [["not_json"]] * len(one)
+    summary = {row["rule"]: row["records"] for row in get(client, "/v1/rejected/summary")["items"]}
+    assert summary == ledger.rejected_for.explode().value_counts().to_dict()
+    assert summary["not_json"] == len(one)
+
+
+def test_health_pages_and_newest_measurements(client: httpx.Client, state: Path) -> None:
+    table = rows(state, "health")
+    found = pages(client, "/v1/health", measure="completeness", limit=100)
+    assert len(found) == (table.measure == "completeness").sum()
+    newest = pages(client, "/v1/health", latest=True, limit=7)
+    assert len(newest) == len(table.drop_duplicates(["measure", "scope", "subject"]))
+    assert {row["as_of"] for row in newest} == {"2026-03-15T00:00:00Z"}
+
+
+def test_alerts_by_state(client: httpx.Client) -> None:
+    assert [row["rule"] for row in pages(client, "/v1/alerts", limit=1)] == ["meter_silent", "meter_stuck"]
+    assert [row["rule"] for row in get(client, "/v1/alerts", state="resolved")["items"]] == ["meter_late"]
+    assert len(get(client, "/v1/alerts", state="all")["items"]) == 3
+
+
+def test_buildings_models_and_overview(client: httpx.Client) -> None:
+    assert [row["building_id"] for row in get(client, "/v1/buildings", search="ING-3")["items"]] == ["building-3"]
+    last = get(client, "/v1/buildings/building-4")
+    assert (last["last_reading_at"], last["open_alerts"]) == ("2026-03-14T18:00:00Z", 1)
+    assert [row["model_version"] for row in get(client, "/v1/models")["items"]] == ["1.9.0", "2.0.0"]
+    fleet = get(client, "/v1/overview")
+    assert (fleet["buildings"], fleet["forecasts_fresh"], fleet["forecasts_stale"]) == (5, 5, 0)
+    assert fleet["alerts"] == {"critical": 1, "warning": 1}
+
+
+@pytest.mark.parametrize("path", ["/v1/buildings", "/v1/buildings/building-0/history", "/v1/forecasts", "/v1/rejected"])
+def test_csv_and_arrow_hold_what_json_holds(client: httpx.Client, path: str) -> None:
+    in_json = get(client, path)["items"]
+    if path == "/v1/forecasts":
+        in_json = [each for one in in_json for each in one["hours"]]
+    as_csv = client.get(path, headers={"Accept": "text/csv"})
+    as_arrow = client.get(path, params={"format": "arrow"})
+    assert as_csv.headers["content-type"].startswith("text/csv")
+    table = pa.ipc.open_stream(as_arrow.content).read_all()
+    lines = list(csv.DictReader(io.StringIO(as_csv.text)))
+    assert len(lines) == len(table) == len(in_json) > 0
+    key = "target_hour" if path == "/v1/forecasts" else next(iter(in_json[0]))
+    assert [line[key] for line in lines] == [row[key] for row in in_json]
+    column = table[key].to_pylist()
+    assert [each if isinstance(each, str) else each.isoformat().replace("+00:00", "Z") for each in column] == [
+        row[key] for row in in_json
+    ]
+
+
+def test_known_answer_is_not_sent_again_and_a_new_forecast_is(tmp_path: Path) -> None:
+    names = write_lake(tmp_path / "lake", buildings=2, days=2)
+    with served(settings_of(tmp_path)) as client:
+        first = client.get(f"/v1/buildings/{names[0]}/forecast")
+        again = client.get(f"/v1/buildings/{names[0]}/forecast", headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        append(tmp_path / "lake", "forecasts", forecasts_of(names[:1], END + timedelta(hours=1)))
+        client.app.state.serving.snapshot.refresh()  # type: ignore[attr-defined]
+        newer = client.get(f"/v1/buildings/{names[0]}/forecast", headers={"If-None-Match": first.headers["etag"]})
+        assert newer.json()["origin"] == "2026-03-15T01:00:00Z"
+
+
+def test_large_answer_is_packed_where_the_client_can_unpack(client: httpx.Client) -> None:
+    packed = client.get("/v1/forecasts", headers={"Accept-Encoding": "gzip"})
+    plain = client.get("/v1/forecasts", headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(plain.content) / 3
+    assert [each["forecast_id"] for each in packed.json()["items"]] == [
+        each["forecast_id"] for each in plain.json()["items"]
+    ]
+
+
+def test_compacted_table_keeps_its_current_forecasts(tmp_path: Path) -> None:
+    names = write_lake(tmp_path / "lake", buildings=3, days=2)
+    with served(settings_of(tmp_path)) as client:
+        before = get(client, "/v1/forecasts")["items"]
+        append(tmp_path / "lake", "forecasts", forecasts_of(names[:1], END + timedelta(hours=1)))
+        DeltaTable(str(tmp_path / "lake" / "forecasts")).optimize.compact()
+        client.app.state.serving.snapshot.refresh()  # type: ignore[attr-defined]
+        after = get(client, "/v1/forecasts")["items"]
+    assert [each["origin"] for each in after] == ["2026-03-15T01:00:00Z", *(each["origin"] for each in before[1:])]
