@@ -2,6 +2,7 @@
 
 const KEY = "wattcast-api-key";
 const PAGES_AT_MOST = 20;
+const PAGE_ROWS = 500;
 
 /** What went wrong as a sentence; `status` is 0 where the server was not reached. */
 export class ApiError extends Error {
@@ -61,12 +62,12 @@ export async function get(path, parameters, { signal } = {}) {
   return (await response(address(path, parameters), { signal, headers: { Accept: "application/json" } })).json();
 }
 
-/** All items of a list, page by page; of a very long one the first pages. */
+/** All items of a list, page by page; of a very long one the first pages. What knows no pages ignores `limit`. */
 export async function all(path, parameters, { signal } = {}) {
   const items = [];
   let cursor = null;
   for (let page = 0; page < PAGES_AT_MOST; page += 1) {
-    const answer = await get(path, { ...parameters, cursor }, { signal });
+    const answer = await get(path, { limit: PAGE_ROWS, ...parameters, cursor }, { signal });
     items.push(...answer.items);
     cursor = answer.next_cursor;
     if (!cursor) break;

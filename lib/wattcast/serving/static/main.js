@@ -3,7 +3,7 @@
 import { ApiError, follow, get, key, onUnauthorised } from "./api.js";
 import { announce, h } from "./dom.js";
 import { note } from "./parts.js";
-import { ago, moment } from "./words.js";
+import { duration, moment } from "./words.js";
 import accuracy from "./pages/accuracy.js";
 import alerts from "./pages/alerts.js";
 import building from "./pages/building.js";
@@ -19,7 +19,7 @@ const STALE_AFTER_S = 2 * 3600;
 const DAY_MS = 86400000;
 
 const main = document.getElementById("main");
-const state = { overview: null, page: null, live: "connecting" };
+const state = { overview: null, readAt: 0, page: null, live: "connecting" };
 
 /** What a page is given: the words of its address, and the time that the data speak of. */
 function context(words, query) {
@@ -88,6 +88,7 @@ function refreshSoon() {
 async function readOverview() {
   try {
     state.overview = await get("/v1/overview");
+    state.readAt = Date.now();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     showLive("lost");
@@ -111,15 +112,15 @@ function showLive(now) {
 }
 
 function showAge() {
-  const { as_of: asOf, alerts: open } = state.overview ?? {};
+  const { as_of: asOf, age_seconds: age, alerts: open } = state.overview ?? {};
   document.getElementById("as-of").textContent = asOf ? `Data of ${moment(asOf)}` : "";
   const count = (open?.critical ?? 0) + (open?.warning ?? 0);
   const badge = document.getElementById("alert-count");
   badge.hidden = !count;
   badge.replaceChildren(String(count), h("span", { class: "unseen" }, " open"));
-  const seconds = asOf ? (Date.now() - new Date(asOf)) / 1000 : 0;
-  const isStale = seconds > STALE_AFTER_S;
-  const sentence = isStale ? `No newer reading has arrived since ${moment(asOf)}, ${ago(asOf, Date.now())}. All pages show the state of then.` : "";
+  const seconds = (age ?? 0) + (Date.now() - state.readAt) / 1000;
+  const isStale = asOf && seconds > STALE_AFTER_S;
+  const sentence = isStale ? `Nothing has arrived since ${moment(asOf)}, for ${duration(seconds)}: all pages show the state of then.` : "";
   if (banner.textContent !== sentence) banner.replaceChildren(...(sentence ? [h("p", { class: "banner warn" }, sentence)] : []));
 }
 

@@ -7,7 +7,7 @@ import { moment } from "./words.js";
 export const note = (sentence) => h("p", { class: "note" }, sentence);
 
 /**
- * A part of a page: `load(signal)` fetches, `draw(data)` gives elements, or null where there is nothing to show, for which
+ * A part of a page: `load(signal)` fetches, `draw(data)` gives elements, or nothing where there is nothing to show, for which
  * `empty` is said. What is shown stays when a later fetch fails, with a sentence above it.
  */
 export function part({ load, draw, empty = "There is nothing to show yet." }) {
@@ -27,7 +27,7 @@ export function part({ load, draw, empty = "There is nothing to show yet." }) {
       problem.replaceChildren();
       seenAt = new Date();
       const text = JSON.stringify(data);
-      if (text !== seen) replace(body, draw(data) ?? note(empty));
+      if (text !== seen) replace(body, draw(data) || note(empty));
       seen = text;
     } catch (error) {
       if (error.name === "AbortError") return;
@@ -78,13 +78,13 @@ export function tiles(items) {
 }
 
 /**
- * `columns`: [{name, cell(row), number, wide}]; the first is the row's heading. On a phone each row is a block, its cells with
+ * `columns`: [{name, cell(row), number, tight, wide}]; the first is the row's heading. On a phone each row is a block, its cells with
  * their names; the roles keep it a table there.
  */
 export function table(caption, columns, rows, { emphasis = () => false } = {}) {
-  const cell = ({ name, cell: value, number, wide }, row, i) => h(i ? "td" : "th", {
+  const cell = ({ name, cell: value, number, tight, wide }, row, i) => h(i ? "td" : "th", {
     role: i ? "cell" : "rowheader", scope: i ? null : "row", "data-label": i ? name : null,
-    class: [number && "number", wide && "wide"].filter(Boolean).join(" ") || null,
+    class: [number && "number", tight && "tight", wide && "wide"].filter(Boolean).join(" ") || null,
   }, i ? h("div", {}, value(row)) : value(row));
   return h("div", { class: "scroll" }, h("table", { class: "stacked", role: "table" },
     h("caption", { class: "unseen" }, caption),
@@ -142,6 +142,6 @@ export const buildingLink = (id) => h("a", { href: `#/buildings/${encodeURICompo
 
 export function subjectLink({ scope, subject }) {
   if (scope === "building") return buildingLink(subject);
-  if (scope === "device") return h("a", { href: `#/devices?search=${encodeURIComponent(subject)}` }, subject);
+  if (scope === "device") return subject.includes("/") ? h("a", { href: `#/devices?building_id=${encodeURIComponent(subject.split("/")[0])}` }, subject) : subject;
   return subject === "fleet" ? "the fleet" : subject;
 }

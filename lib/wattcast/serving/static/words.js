@@ -8,11 +8,22 @@ export function number(value, unit = "") {
   if (!known(value)) return NOTHING;
   const size = Math.abs(value);
   const digits = size >= 100 || Number.isInteger(value) ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
-  return value.toLocaleString("en-GB", { maximumFractionDigits: digits }) + (unit && ` ${unit}`);
+  return fixed(value, digits) + (unit && ` ${unit}`);
 }
 
+/** With so many decimals; what rounds to nothing has no sign. */
+function fixed(value, digits) {
+  const rounded = Number(value.toFixed(digits)) || 0;
+  return rounded.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** A level of an axis, with as few decimals as it has. */
+export const level = (value) => value.toLocaleString("en-GB", { maximumFractionDigits: 6 });
+
+export const ratio = (value) => (known(value) ? fixed(value, 2) : NOTHING);
+
 export function percent(share, digits = 1) {
-  return known(share) ? `${(100 * share).toLocaleString("en-GB", { maximumFractionDigits: digits })} %` : NOTHING;
+  return known(share) ? `${level(Number((100 * share).toFixed(digits)) || 0)} %` : NOTHING;
 }
 
 export const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
@@ -143,12 +154,28 @@ export function words(name) {
 
 /** A value of `health` in the unit that its measure ends with. */
 export function measured(measure, value) {
+  if (!known(value)) return NOTHING;
   if (measure.endsWith("_minutes")) return duration(60 * value);
   if (measure.endsWith("_hours")) return number(value, "h");
   if (measure.endsWith("_seconds")) return number(value, "s");
   if (/_share$|^completeness$|^interval_coverage$/.test(measure)) return percent(value);
   return number(value);
 }
+
+const RULE_MEASURES = {
+  fleet_silent: "freshness_minutes",
+  no_forecast: "forecast_age_minutes",
+  no_check_in: "check_in_minutes",
+  meter_silent: "meter_silent_minutes",
+  meter_stuck: "meter_stuck_hours",
+  meter_late: "meter_late_share",
+  meter_rejected: "meter_rejected_share",
+  rejected_share: "rejected_share",
+  calibration: "interval_coverage",
+};
+
+/** The value or the limit of an alert in the unit of what its rule looks at. */
+export const alertValue = (rule, value) => measured(RULE_MEASURES[rule] ?? rule, value);
 
 /** What a ratio to the weekly baseline means. */
 export function againstBaseline(ratio) {

@@ -18,13 +18,16 @@ export function chart({ title, legend = [], draw, table, height = 240 }) {
   }, svg, tip);
   followCursor(plot, tip, resized(svg, plot, height, draw));
   return h("figure", { class: "chart" },
-    h("figcaption", {}, h("span", {}, title), legend.length ? h("ul", { class: "legend" }, legend.map(key)) : null),
+    h("figcaption", {}, h("span", {}, title), legend.length > 1 ? h("ul", { class: "legend" }, legend.map(key)) : null),
     plot, asTable(title, table));
 }
 
 function key({ name, mark, band }) {
-  const line = mark && s("line", { class: `path ${mark}`, x1: 1, x2: 19, y1: 6, y2: 6 });
-  return h("li", {}, s("svg", { class: mark ?? "", "aria-hidden": "true", viewBox: "0 0 20 12" }, band && s("rect", { class: "area", width: 20, height: 12, rx: 2 }), line), name);
+  const isFilled = band || mark.startsWith("h-");
+  const sample = isFilled
+    ? s("rect", { class: band ? "area" : mark, x: 1, y: 1, width: 18, height: 10, rx: 2 })
+    : s("line", { class: `path ${mark}`, x1: 1, x2: 19, y1: 6, y2: 6 });
+  return h("li", {}, s("svg", { "aria-hidden": "true", viewBox: "0 0 20 12" }, sample), name);
 }
 
 /** Draws as soon as the plot has a width, and when it gets another; returns what gives the newest drawing. */

@@ -1,22 +1,23 @@
 // Lines and bands over time or over a number, such as lead hours.
 
 import { s } from "../dom.js";
-import { moment, number } from "../words.js";
+import { level, moment, number } from "../words.js";
 import { chart } from "./frame.js";
 import { linear, ticks, timeTicks, weekends } from "./scales.js";
 
 const LEFT = 46;
 const RIGHT = 8;
-const TOP = 18;
+const TOP = 16;
 const BOTTOM = 24;
 
 /**
  * `series`: [{name, mark, points: [[x, y]], band: [[x, low, high]]}], where y may be null (the line breaks there) and `mark` is a
  * class of charts.css. x is a time in milliseconds if `zone` is given, else a number that `xName` names. `marks`: [{at, label}] are
- * vertical lines, `references`: [{at, label}] horizontal ones. `format` writes a value, `unit` stands at the axis.
+ * vertical lines, `references`: [{at, label}] horizontal ones. `format` writes a value, `unit` stands in the title.
  */
 export function lineChart(options) {
-  const { title, series, zone, xName = "", format = number, height } = options;
+  const { series, zone, unit, xName = "", format = number, height } = options;
+  const title = unit ? `${options.title}, ${unit}` : options.title;
   const stops = [...new Set(series.flatMap(({ points = [], band = [] }) => [...points, ...band].map(([x]) => x)))].sort((a, b) => a - b);
   const nameOf = zone ? (x) => moment(x, zone) : (x) => `${xName} ${number(x)}`;
   const read = series.map(reader(format));
@@ -53,7 +54,7 @@ function extent(series, references, fromZero) {
   return fromZero ? [Math.min(0, low), Math.max(0, high)] : [low, high];
 }
 
-function plotted(svg, width, { series, stops, zone, unit, marks = [], references = [], fromZero = true, nameOf, read, format, height }) {
+function plotted(svg, width, { series, stops, zone, marks = [], references = [], fromZero = true, nameOf, read, format, height }) {
   const [bottom, right] = [height - BOTTOM, width - RIGHT];
   const levels = ticks(...extent(series, references, fromZero), height < 150 ? 3 : 4);
   const domain = stops.length ? [stops[0], stops.at(-1)] : [0, 1];
@@ -65,14 +66,13 @@ function plotted(svg, width, { series, stops, zone, unit, marks = [], references
     svg.append(...weekends(...domain, zone).map(([from, to]) => s("rect", { class: "weekend", x: x(from), y: TOP, width: x(to) - x(from), height: bottom - TOP })));
   }
   svg.append(
-    ...levels.flatMap((level) => [
-      s("line", { class: level === 0 ? "axis" : "grid", x1: LEFT, x2: right, y1: y(level), y2: y(level) }),
-      s("text", { x: LEFT - 7, y: y(level) + 4, "text-anchor": "end" }, format(level))]),
+    ...levels.flatMap((at) => [
+      s("line", { class: at === 0 ? "axis" : "grid", x1: LEFT, x2: right, y1: y(at), y2: y(at) }),
+      s("text", { x: LEFT - 7, y: y(at) + 4, "text-anchor": "end" }, format === number ? level(at) : format(at))]),
     ...names.map(({ at, label }) => s("text", { x: x(at), y: height - 6, "text-anchor": anchor(x(at), width) }, label)),
-    unit ? s("text", { class: "unit", x: 0, y: 9 }, unit) : "",
     ...references.flatMap(({ at, label }) => [
       s("line", { class: "reference", x1: LEFT, x2: right, y1: y(at), y2: y(at) }),
-      s("text", { x: right, y: y(at) - 4, "text-anchor": "end" }, label)]),
+      s("text", { x: LEFT + 4, y: y(at) - 5 }, label)]),
     ...series.map(({ band }) => (band ? s("path", { class: "area", d: area(band, x, y) }) : "")),
     ...series.flatMap(({ mark, points = [] }) => line(points, mark, x, y)),
     ...marks.filter(({ at }) => at >= domain[0] && at <= domain[1]).flatMap(({ at, label }) => [

@@ -20,14 +20,15 @@ export function bars(caption, items, { reference = null, valueName = "Value" } =
     h("tbody", {}, items.map(row)));
 }
 
-/** The course of a value, without axes; what it says stands beside it as text. */
+/** The course of a value that changes, without axes; what it says stands beside it as text. */
 export function spark(values) {
   const finite = values.filter((value) => Number.isFinite(value));
   if (finite.length < 3) return null;
   const low = Math.min(...finite);
   const high = Math.max(...finite);
+  if (low === high) return null;
   const x = linear([0, values.length - 1], [0, 100]);
-  const y = linear([low, high === low ? low + 1 : high], [23, 3]);
+  const y = linear([low, high], [23, 3]);
   const points = values.flatMap((value, i) => (Number.isFinite(value) ? [`${x(i).toFixed(1)} ${y(value).toFixed(1)}`] : []));
   return h("div", { class: "spark", "aria-hidden": "true" },
     s("svg", { viewBox: "0 0 100 26", preserveAspectRatio: "none" }, s("path", { class: "path", d: `M${points.join("L")}` })));

@@ -5,7 +5,8 @@ import { lineChart } from "../charts/lines.js";
 import { bars } from "../charts/small.js";
 import { h } from "../dom.js";
 import { badge, buildingLink, card, choice, field, pageHead, part, select, table } from "../parts.js";
-import { moment, number, percent, words } from "../words.js";
+import { moment, number, percent, ratio, words } from "../words.js";
+import { weighted } from "./series.js";
 
 const RANGES = [["7", "7 days"], ["14", "14 days"], ["28", "28 days"], ["90", "90 days"]];
 const MEASURES = [["mae_kwh", "Mean absolute error"], ["rmse_kwh", "Root mean square error"], ["pinball_kwh", "Pinball loss"], ["interval_coverage", "Actuals within P10 to P90"]];
@@ -31,9 +32,9 @@ export default function accuracy(context) {
     }),
     draw: ({ rows, known }) => rows.length && modelTable(rows, known),
   });
-  const days = by("day", (rows, of) => compared("By day", rows, of, { x: ({ day }) => Date.parse(day), zone: "UTC", height: 260 }));
-  const leads = by("lead", (rows, of) => compared("By hours ahead", rows, of, { x: (row) => row.lead_hours, xName: "Hours ahead", height: 210 }));
-  const hours = by("hour", (rows, of) => compared("By local hour of the day", rows, of, { x: (row) => row.local_hour, xName: "Hour", height: 210 }));
+  const days = by("day", (rows, of) => compared("by day", rows, of, { x: ({ day }) => Date.parse(day), zone: "UTC", height: 260 }));
+  const leads = by("lead", (rows, of) => compared("by hours ahead", rows, of, { x: (row) => row.lead_hours, xName: "Hours ahead", height: 210 }));
+  const hours = by("hour", (rows, of) => compared("by local hour", rows, of, { x: (row) => row.local_hour, xName: "Hour", height: 210 }));
   const buildings = by("building", (rows) => worstBuildings(rows));
   const parts = [models, days, leads, hours, buildings];
   const change = (name) => (value) => {
@@ -66,10 +67,10 @@ function compared(title, rows, measure, { x, ...axis }) {
   const at = [...new Set(rows.map(x))].sort((a, b) => a - b);
   const line = (own, column) => at.map((each) => [each, own.find((row) => x(row) === each)?.[column] ?? null]);
   const models = [...new Set(rows.map(nameOf))].sort();
-  const most = models.map((name) => rows.filter((row) => nameOf(row) === name)).sort((a, b) => b.length - a.length)[0];
-  const baselines = measure === "mae_kwh" ? BASELINES.map(([name, column, mark]) => ({ name, mark, points: line(most, column) })) : [];
+  const together = (column) => at.map((each) => [each, weighted(rows.filter((row) => x(row) === each), column)]);
+  const baselines = measure === "mae_kwh" ? BASELINES.map(([name, column, mark]) => ({ name, mark, points: together(column) })) : [];
   return lineChart({
-    title, ...axis, unit: isShare ? "" : "kWh", format: isShare ? (value) => percent(value, 0) : number,
+    title: `${MEASURES.find(([name]) => name === measure)[1]} ${title}`, ...axis, unit: isShare ? "" : "kWh", format: isShare ? (value) => percent(value, 0) : number,
     references: isShare ? [{ at: 0.8, label: "should be" }] : [],
     series: [...baselines, ...models.map((name, i) => ({ name, mark: MARKS[i % MARKS.length], points: line(rows.filter((row) => nameOf(row) === name), measure) }))],
   });
@@ -77,8 +78,8 @@ function compared(title, rows, measure, { x, ...axis }) {
 
 function modelTable(rows, known) {
   const entry = (row) => known.find((model) => nameOf(model) === nameOf(row));
-  const ratio = (row) => (row.last_week_mae_kwh ? row.mae_kwh / row.last_week_mae_kwh : null);
-  const against = (row) => (ratio(row) === null ? "–" : badge(ratio(row) > 1 ? "bad" : "good", number(ratio(row))));
+  const share = (row) => (row.last_week_mae_kwh ? row.mae_kwh / row.last_week_mae_kwh : null);
+  const against = (row) => (share(row) === null ? "–" : badge(share(row) > 1 ? "bad" : "good", ratio(share(row))));
   return table("Models", [
     { name: "Model", cell: (row) => [nameOf(row), " ", entry(row)?.is_champion ? badge("accent", "Champion") : ""] },
     { name: "Method", cell: ({ method }) => words(method) },
@@ -94,10 +95,14 @@ function modelTable(rows, known) {
 }
 
 function worstBuildings(rows) {
-  const rated = rows.filter((row) => row.last_week_mae_kwh).map((row) => ({ ...row, ratio: row.mae_kwh / row.last_week_mae_kwh }));
+  const rated = [...new Set(rows.map((row) => row.building_id))].map((id) => {
+    const own = rows.filter((row) => row.building_id === id);
+    const [mae, week] = [weighted(own, "mae_kwh"), weighted(own, "last_week_mae_kwh")];
+    return { id, mae, share: week ? mae / week : null };
+  }).filter(({ share }) => share !== null);
   if (!rated.length) return null;
-  const worst = rated.sort((a, b) => b.ratio - a.ratio).slice(0, WORST);
-  return bars("Error against repeating last week", worst.map((row) => ({
-    name: buildingLink(row.building_id), value: row.ratio, mark: row.ratio > 1 ? "bad" : "good", text: `${number(row.ratio)} (${number(row.mae_kwh, "kWh")})`,
+  const worst = rated.sort((a, b) => b.share - a.share).slice(0, WORST);
+  return bars("Error against repeating last week", worst.map(({ id, mae, share }) => ({
+    name: buildingLink(id), value: share, mark: share > 1 ? "bad" : "good", text: `${ratio(share)} · ${number(mae, "kWh")}`,
   })), { reference: 1, valueName: "Error, repeating last week = 1, and in kWh" });
 }

@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { h } from "../dom.js";
 import { badge, card, choice, field, pageHead, pages, subjectLink, table } from "../parts.js";
-import { duration, moment, number, words } from "../words.js";
+import { alertValue, duration, moment, words } from "../words.js";
 
 const LEVELS = { critical: ["bad", "Critical"], warning: ["warn", "Warning"] };
 
@@ -32,8 +32,8 @@ export default function alerts(context) {
       { name: "Rule", cell: ({ rule }) => words(rule) },
       { name: "Since", cell: (row) => moment(row.started_at) },
       { name: "Lasted", number: true, cell: (row) => lasted(row, context.asOf()) },
-      { name: "Value", number: true, cell: (row) => number(row.value) },
-      { name: "Limit", number: true, cell: (row) => number(row.threshold) },
+      { name: "Value", number: true, cell: (row) => alertValue(row.rule, row.value) },
+      { name: "Limit", number: true, cell: (row) => alertValue(row.rule, row.threshold) },
     ], items),
   });
   const change = (name) => (value) => {

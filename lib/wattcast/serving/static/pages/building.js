@@ -7,6 +7,7 @@ import { alertList } from "./alerts.js";
 import { deviceTable } from "./devices.js";
 import { badge, card, choice, field, note, pageHead, part, select } from "../parts.js";
 import { METHODS, METHOD_NOTES, WARNINGS, againstBaseline, moment, number, percent, words } from "../words.js";
+import { weighted } from "./series.js";
 
 const RANGES = [["2", "2 days"], ["7", "7 days"], ["28", "28 days"]];
 const LEADS = [["1", "1 hour"], ["6", "6 hours"], ["12", "12 hours"], ["24", "24 hours"]];
@@ -30,7 +31,7 @@ export default function building(context) {
       const to = new Date(until.getTime() + 2 * 86400000).toISOString();
       const [building, forecast, hours] = await Promise.all([
         get(path, {}, { signal }), forecastOrNone(path, asked.asOf(), signal),
-        all(`${path}/history`, { from, to, lead_hours: asked.lead(), limit: 1000 }, { signal }),
+        all(`${path}/history`, { from, to, lead_hours: asked.lead() }, { signal }),
       ]);
       return { building, forecast, hours };
     },
@@ -46,8 +47,12 @@ export default function building(context) {
   });
   const alerts = part({
     empty: "No alert of this building is open.",
-    load: (signal) => get("/v1/alerts", { state: "firing", subject: id, limit: 20 }, { signal }),
-    draw: ({ items }) => items.length && alertList(items, context.asOf()),
+    load: async (signal) => {
+      const { items } = await get("/v1/devices", { building_id: id }, { signal });
+      const subjects = new Set([id, ...items.flatMap(({ device_id: device }) => [device, `${id}/${device}`])]);
+      return (await all("/v1/alerts", { state: "firing" }, { signal })).filter(({ subject }) => subjects.has(subject));
+    },
+    draw: (items) => items.length && alertList(items, context.asOf()),
   });
   const devices = part({
     empty: "No device of this building has been heard.",
@@ -63,9 +68,9 @@ export default function building(context) {
       about.element,
       card("Forecast and actual energy", null, controls(context, asked, () => again(curves), () => again(curves, current)), curves.element),
       h("div", { class: "columns" },
-        card("This forecast", null, current.element),
+        h("div", { class: "stack" }, card("This forecast", null, current.element), card("Open alerts", null, alerts.element)),
         card("How good its forecasts are", "The last 28 days", accuracy.element)),
-      h("div", { class: "columns lead" }, card("Devices", null, devices.element), card("Open alerts", null, alerts.element)),
+      card("Devices", null, devices.element),
     ],
   };
 }
@@ -129,7 +134,7 @@ function charts({ building, forecast, hours }) {
   const column = (name, rows = hours) => rows.map((row) => [at(row), row[name] ?? null]);
   const both = [...past, ...ahead];
   const energy = lineChart({
-    title: `Energy by hour, time of ${zone}`, unit: "kWh", zone, height: 320,
+    title: `Energy by hour in the time of ${zone}`, unit: "kWh", zone, height: 320,
     marks: forecast ? [{ at: start, label: "forecast from here" }] : [],
     series: [
       { name: "P10 to P90", mark: "s-forecast", band: both.map((row) => [at(row), row.p10_kwh ?? null, row.p90_kwh ?? null]) },
@@ -137,7 +142,7 @@ function charts({ building, forecast, hours }) {
       { name: "Actual", mark: "s-actual", points: column("energy_usage_kwh") },
     ],
   });
-  const weather = [["temperature_c", "Outdoor temperature", "°C", "s-2"], ["humidity_pct", "Outdoor humidity", "%", "s-4"], ["occupancy", "People in the building", "people", "s-3"]];
+  const weather = [["temperature_c", "Outdoor temperature", "°C", "s-2"], ["humidity_pct", "Outdoor humidity", "%", "s-4"], ["occupancy", "People in the building", "", "s-3"]];
   const known = weather.filter(([name]) => hours.some((row) => row[name] !== null));
   return [energy, known.length
     ? h("div", { class: "columns three" }, known.map(([name, title, unit, mark]) => lineChart({ title, unit, zone, height: 130, fromZero: name === "occupancy", series: [{ name: title, mark, points: column(name) }] })))
@@ -146,13 +151,13 @@ function charts({ building, forecast, hours }) {
 
 function accuracyOf(whole, leads) {
   const ahead = [...new Set(leads.map((row) => row.lead_hours))].sort((a, b) => a - b);
-  const line = (name) => ahead.map((lead) => [lead, leads.find((row) => row.lead_hours === lead)[name]]);
-  const [best] = [...whole].sort((a, b) => b.hours - a.hours);
-  const ratio = best?.mae_kwh / best?.last_week_mae_kwh;
+  const line = (name) => ahead.map((lead) => [lead, weighted(leads.filter((row) => row.lead_hours === lead), name)]);
+  const mean = (name) => weighted(whole, name);
+  const ratio = mean("last_week_mae_kwh") ? mean("mae_kwh") / mean("last_week_mae_kwh") : null;
   return [
-    best && h("dl", { class: "facts" },
-      h("dt", {}, "Mean absolute error"), h("dd", {}, number(best.mae_kwh, "kWh"), h("span", { class: "muted" }, ` · ${againstBaseline(ratio)}`)),
-      h("dt", {}, "Within P10 to P90"), h("dd", {}, percent(best.interval_coverage), h("span", { class: "muted" }, " · should be 80 %"))),
+    h("dl", { class: "facts" },
+      h("dt", {}, "Mean absolute error"), h("dd", {}, number(mean("mae_kwh"), "kWh"), h("span", { class: "muted" }, ` · ${againstBaseline(ratio)}`)),
+      h("dt", {}, "Within P10 to P90"), h("dd", {}, percent(mean("interval_coverage")), h("span", { class: "muted" }, " · should be 80 %"))),
     lineChart({
       title: "Error by hours ahead", unit: "kWh", xName: "Hours ahead", height: 190,
       series: [{ name: "Last week", mark: "s-base dashed", points: line("last_week_mae_kwh") }, { name: "Forecast", mark: "s-forecast", points: line("mae_kwh") }],

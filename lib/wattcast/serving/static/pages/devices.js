@@ -14,7 +14,7 @@ export function deviceTable(items, now, { withBuilding = true } = {}) {
     { name: "Device", cell: (row) => row.device_id },
     withBuilding && { name: "Building", cell: (row) => buildingLink(row.building_id) },
     { name: "State", cell: ({ state }) => badge(...(DEVICE_STATES[state] ?? ["", state])) },
-    { name: "Last seen", cell: (row) => ago(row.last_seen_at, now) },
+    { name: "Last seen", tight: true, cell: (row) => ago(row.last_seen_at, now) },
     { name: "Readings, 24 h", number: true, cell: (row) => number(row.readings_24h) },
     { name: "Rejected, 24 h", number: true, cell: rejectedLink },
     { name: "Late", number: true, cell: (row) => percent(row.late_share, 0) },
@@ -28,7 +28,7 @@ export default function devices(context) {
   const { query } = context;
   const list = pages({
     empty: "No device matches.",
-    fetchPage: (cursor, signal) => get("/v1/devices", { state: query.get("state"), search: query.get("search"), building_id: query.get("building_id"), limit: 50, cursor }, { signal }),
+    fetchPage: (cursor, signal) => get("/v1/devices", { state: query.get("state"), building_id: query.get("building_id"), limit: 50, cursor }, { signal }),
     draw: (items) => deviceTable(items, context.asOf()),
   });
   const change = (name) => (value) => {

@@ -16,14 +16,14 @@ const NONE = "The monitor has not measured it yet: run the job monitor.";
 
 export default function drift(context) {
   const { query } = context;
-  const health = (measure, scope, extra = {}) => (signal) => all("/v1/health", { measure, scope, from: context.since(Number(query.get("days") ?? 28)), limit: 1000, ...extra }, { signal });
+  const health = (measure, scope, extra = {}) => (signal) => all("/v1/health", { measure, scope, from: context.since(Number(query.get("days") ?? 28)), ...extra }, { signal });
   const drawn = (load, draw) => part({ empty: NONE, load, draw: (items) => items.length && draw(items) });
   const inputs = drawn(health("input_drift_psi", "feature"), featureHeat);
   const distances = drawn(health("input_drift_ks", "feature"), (items) => lineChart({
     title: "Kolmogorov-Smirnov distance by input", zone: "UTC", height: 210, series: bySubject(items).map((line) => ({ ...line, name: fieldName(line.name), mark: MARKS[line.name] ?? "s-5" })),
   }));
   const coverage = drawn(health("interval_coverage", "fleet"), (items) => lineChart({
-    title: "Actuals within P10 to P90", zone: "UTC", height: 210, format: (value) => percent(value, 0), fromZero: false, references: [{ at: 0.8, label: "should be 80 %" }],
+    title: "Actuals within P10 to P90", zone: "UTC", height: 210, format: (value) => percent(value, 0), fromZero: false, references: [{ at: 0.8, label: "should be" }],
     series: bySubject(items).map((line) => ({ ...line, name: "All buildings", mark: "s-1" })),
   }));
   const errors = part({
@@ -38,7 +38,7 @@ export default function drift(context) {
     ],
   });
   const buildings = drawn((signal) => Promise.all(["residual_bias", "residual_drift_ks", "interval_coverage"].map((measure) =>
-    all("/v1/health", { measure, scope: "building", latest: true, limit: 1000 }, { signal }))).then((all) => all.flat()), buildingTable);
+    all("/v1/health", { measure, scope: "building", latest: true }, { signal }))).then((all) => all.flat()), buildingTable);
   const parts = [inputs, distances, coverage, errors, buildings];
   const change = (days) => {
     context.remember({ days });

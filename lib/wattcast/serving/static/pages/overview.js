@@ -6,7 +6,8 @@ import { bars, spark } from "../charts/small.js";
 import { h } from "../dom.js";
 import { alertList } from "./alerts.js";
 import { badge, buildingLink, card, field, pageHead, pages, part, table, tiles } from "../parts.js";
-import { METHODS, againstBaseline, ago, duration, number, percent, plural, words } from "../words.js";
+import { METHODS, againstBaseline, ago, duration, number, percent, plural, ratio as ratioText, words } from "../words.js";
+import { weighted } from "./series.js";
 
 const TREND_DAYS = 14;
 const ALERTS_SHOWN = 5;
@@ -16,7 +17,7 @@ export default function overview(context) {
     empty: "Nothing has arrived yet: send readings to the topic readings, then look here again.",
     load: async (signal) => ({
       now: await get("/v1/overview", {}, { signal }),
-      trends: await all("/v1/health", { scope: "fleet", from: context.since(TREND_DAYS), limit: 1000 }, { signal }),
+      trends: await all("/v1/health", { scope: "fleet", from: context.since(TREND_DAYS) }, { signal }),
     }),
     draw: ({ now, trends }) => (now.as_of ? tiles(fleetTiles(now, trends)) : null),
   });
@@ -32,7 +33,7 @@ export default function overview(context) {
     empty: "No building has scored forecasts yet.",
     load: async (signal) => (await get("/v1/overview", {}, { signal })).worst_buildings,
     draw: (items) => items.length && bars("Buildings with the greatest error against repeating last week", items.map(({ building_id: id, mae_ratio_to_last_week: ratio }) => ({
-      name: buildingLink(id), value: ratio, mark: ratio > 1 ? "bad" : "good", text: number(ratio),
+      name: buildingLink(id), value: ratio, mark: ratio > 1 ? "bad" : "good", text: ratioText(ratio),
     })), { reference: 1, valueName: "Error, repeating last week = 1" }),
   });
   const course = part({
@@ -48,10 +49,9 @@ export default function overview(context) {
       pageHead("Fleet", "How fresh and whole the data are, how good the forecasts, and where to look first."),
       figures.element,
       h("div", { class: "columns lead" },
-        card("Error day by day", "Mean absolute error of the forecasts, and of repeating last week or the day before", course.element),
-        card("Open alerts", null, open.element)),
-      h("div", { class: "columns lead" }, list,
-        card("Worst buildings", "Error over the last 7 days; the line is repeating last week", worst.element)),
+        h("div", { class: "stack" }, card("Error day by day", "Forecasts beside repeating last week or the day before", course.element), list),
+        h("div", { class: "stack" }, card("Open alerts", null, open.element),
+          card("Worst buildings", "Error of 7 days; the line is repeating last week", worst.element))),
     ],
   };
 }
@@ -64,24 +64,19 @@ function fleetTiles(now, trends) {
   const coverage = now.interval_coverage_7d;
   const isOff = coverage !== null && Math.abs(coverage - 0.8) > 0.08;
   return [
+    { name: "Open alerts", value: number(critical + warning), status: critical ? "bad" : warning ? "warn" : "good", says: critical + warning ? `${number(critical)} critical, ${plural(warning, "warning")}` : "All quiet" },
     { name: "Newest reading", value: duration(now.age_seconds), unit: "ago", status: isStale ? "bad" : "good", says: isStale ? "Stale: nothing newer has arrived" : `${plural(now.buildings, "building")}, ${plural(now.devices, "device")}` },
     { name: "Fresh forecasts", value: number(now.forecasts_fresh), unit: `of ${number(now.forecasts_fresh + now.forecasts_stale)}`, status: now.forecasts_stale ? "warn" : "good", says: now.forecasts_stale ? `${number(now.forecasts_stale)} stale` : "None is stale", trend: trend("forecast_age_minutes") },
-    { name: "Whole hours, last 24 h", value: percent(now.completeness_24h), status: now.completeness_24h < 0.95 ? "warn" : "good", says: now.completeness_24h < 0.95 ? "Hours are missing" : "As it should be", trend: trend("completeness") },
-    { name: "Rejected, last 24 h", value: percent(now.rejected_share_24h, 2), status: now.rejected_share_24h > 0.05 ? "warn" : "good", says: now.rejected_share_24h > 0.05 ? "More than 5 % of the records" : "of the records that arrived", trend: trend("rejected_share") },
-    { name: "Mean error, last 7 days", value: number(now.mae_kwh_7d), unit: "kWh", status: ratio === null ? "muted" : ratio > 1 ? "bad" : "good", says: againstBaseline(ratio), trend: trend("mae_ratio_to_last_week") },
-    { name: "Actuals within P10 to P90", value: percent(coverage), status: coverage === null ? "muted" : isOff ? "warn" : "good", says: isOff ? "Should be 80 %: bands are off" : "Should be 80 %", trend: trend("interval_coverage") },
-    { name: "Open alerts", value: number(critical + warning), status: critical ? "bad" : warning ? "warn" : "good", says: critical + warning ? `${number(critical)} critical, ${plural(warning, "warning")}` : "All quiet" },
+    { name: "Whole hours, 24 h", value: percent(now.completeness_24h), status: now.completeness_24h < 0.95 ? "warn" : "good", says: now.completeness_24h < 0.95 ? "Hours are missing" : "As it should be", trend: trend("completeness") },
+    { name: "Rejected, 24 h", value: percent(now.rejected_share_24h, 2), status: now.rejected_share_24h > 0.05 ? "warn" : "good", says: now.rejected_share_24h > 0.05 ? "More than 5 % of the records" : "of all records", trend: trend("rejected_share") },
+    { name: "Mean error, 7 days", value: number(now.mae_kwh_7d), unit: "kWh", status: ratio === null ? "muted" : ratio > 1 ? "bad" : "good", says: againstBaseline(ratio), trend: trend("mae_ratio_to_last_week") },
+    { name: "Within P10 to P90", value: percent(coverage), status: coverage === null ? "muted" : isOff ? "warn" : "good", says: isOff ? "Should be 80 %: bands are off" : "Should be 80 %", trend: trend("interval_coverage") },
   ];
 }
 
-/** Each day's error over all models, weighted by its hours, since a day has a row per model. */
-export function errorByDay(rows) {
+function errorByDay(rows) {
   const days = [...new Set(rows.map(({ day }) => day))].sort();
-  const line = (column) => days.map((day) => {
-    const own = rows.filter((row) => row.day === day && row[column] !== null);
-    const hours = own.reduce((sum, row) => sum + row.hours, 0);
-    return [Date.parse(day), hours ? own.reduce((sum, row) => sum + row[column] * row.hours, 0) / hours : null];
-  });
+  const line = (column) => days.map((day) => [Date.parse(day), weighted(rows.filter((row) => row.day === day), column)]);
   return lineChart({
     title: "Mean absolute error by day", unit: "kWh", zone: "UTC", height: 230,
     series: [
@@ -100,13 +95,13 @@ function buildings(context) {
     draw: (items) => table("Buildings", [
       { name: "Building", cell: ({ building_id: id }) => buildingLink(id) },
       { name: "Site and type", cell: (row) => [row.site, words(row.building_type)].filter(Boolean).join(", ") || "not known" },
-      { name: "Last reading", cell: (row) => ago(row.last_reading_at, context.asOf()) },
+      { name: "Last reading", tight: true, cell: (row) => ago(row.last_reading_at, context.asOf()) },
       { name: "Forecast by", cell: ({ method }) => (method === "model" ? METHODS.model : method ? badge("warn", METHODS[method] ?? method) : "none yet") },
       { name: "Warnings", cell: ({ warnings }) => (warnings?.length ? warnings.map(words).join(", ") : "none") },
       { name: "Open alerts", number: true, cell: (row) => (row.open_alerts ? badge("bad", number(row.open_alerts)) : "0") },
     ], items),
   });
-  const search = field("Search by id, site or type", query.get("search") ?? "", (search) => {
+  const search = field("Search by id", query.get("search") ?? "", (search) => {
     context.remember({ search });
     rows.restart();
   });

@@ -24,13 +24,19 @@ export default function quality(context) {
   });
   const share = part({
     empty: "The monitor has not measured it yet: run the job monitor.",
-    load: (signal) => all("/v1/health", { measure: "rejected_share", scope: "fleet", from: context.since(Math.max(7, days())), limit: 1000 }, { signal }),
+    load: (signal) => all("/v1/health", { measure: "rejected_share", scope: "fleet", from: context.since(Math.max(7, days())) }, { signal }),
     draw: (items) => items.length && lineChart({ title: "Share of records that were rejected", zone: "UTC", height: 190, format: percent,
       series: [{ name: "Rejected", mark: "s-2", points: items.map(({ as_of: at, value }) => [Date.parse(at), value]).sort(([a], [b]) => a - b) }] }),
   });
   const whole = part({
     empty: "The monitor has not measured it yet: run the job monitor.",
-    load: (signal) => all("/v1/health", { measure: "completeness", scope: "building", from: context.since(Math.max(14, days())), limit: 1000 }, { signal }),
+    load: async (signal) => {
+      const measure = { measure: "completeness", scope: "building" };
+      const newest = await all("/v1/health", { ...measure, latest: true }, { signal });
+      const least = newest.sort((a, b) => a.value - b.value).slice(0, ROWS);
+      const from = context.since(Math.max(14, days()));
+      return (await Promise.all(least.map(({ subject }) => all("/v1/health", { ...measure, subject, from }, { signal })))).flat();
+    },
     draw: (items) => items.length && completeness(items),
   });
   const contracts = part({
@@ -60,7 +66,7 @@ export default function quality(context) {
         h("div", { class: "controls" }, choice("Time", RANGES, String(days()), change("days", summary, share, whole)))),
       h("div", { class: "columns" }, card("Why records were rejected", null, summary.element), card("Rejected over time", null, share.element)),
       h("div", { class: "columns lead" },
-        card("Whole hours by building and day", `The ${ROWS} buildings with the most gaps`, whole.element),
+        card("Whole hours by building and day", `The ${ROWS} buildings that have the most gaps now`, whole.element),
         card("Contracts of the tables", null, contracts.element)),
       card("Rejected readings", "Newest first", h("div", { class: "controls" },
         ruleSelect(context, change("rule")),
@@ -86,7 +92,7 @@ function ruleSelect(context, changed) {
 function completeness(items) {
   const { days, subjects, values } = byDay(items);
   const mean = (row) => row.filter(Number.isFinite).reduce((a, b) => a + b, 0) / Math.max(1, row.filter(Number.isFinite).length);
-  const order = subjects.map((_, i) => i).sort((a, b) => mean(values[a]) - mean(values[b])).slice(0, ROWS);
+  const order = subjects.map((_, i) => i).sort((a, b) => mean(values[a]) - mean(values[b]));
   return heatmap({
     title: "Share of hours that are there and whole",
     rows: order.map((i) => subjects[i]), columns: days.map((each) => day(each)),

@@ -1,4 +1,4 @@
-// Rows of `health` by subject and time.
+// Rows of `health` by subject and time, and rows of accuracy taken together.
 
 /** The newest value of each subject and UTC day: {days (sorted), subjects (sorted), values[subject][day]}. */
 export function byDay(items) {
@@ -20,4 +20,11 @@ export function bySubject(items) {
     name,
     points: items.filter(({ subject }) => subject === name).map(({ as_of: at, value }) => [Date.parse(at), value]).sort(([a], [b]) => a - b),
   }));
+}
+
+/** The mean of a column of accuracy over rows that have a value, such as those of several models, weighted by their hours. */
+export function weighted(rows, column) {
+  const known = rows.filter((row) => Number.isFinite(row[column]));
+  const hours = known.reduce((sum, row) => sum + row.hours, 0);
+  return hours ? known.reduce((sum, row) => sum + row[column] * row.hours, 0) / hours : null;
 }
