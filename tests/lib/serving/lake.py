@@ -42,10 +42,11 @@ def schema(table: str) -> pa.Schema:
 
 def append(folder: Path, table: str, rows: pd.DataFrame | list[dict[str, Any]]) -> None:
     """One commit to a table, which is made if it is not there; a column that is missing in `rows` is null."""
-    frame = pd.DataFrame(rows) if isinstance(rows, list) else rows
     wanted = schema(table)
-    frame = frame.reindex(columns=wanted.names)
-    data = pa.Table.from_pandas(frame, schema=wanted, preserve_index=False)
+    if isinstance(rows, list):
+        data = pa.Table.from_pylist(rows, schema=wanted)
+    else:
+        data = pa.Table.from_pandas(rows.reindex(columns=wanted.names), schema=wanted, preserve_index=False)
     only_append = contract(table).properties.get("appendOnly", True)
     write_deltalake(
         str(folder / table), data, mode="append", partition_by=list(contract(table).partitioned_by) or None,

@@ -72,9 +72,15 @@ def picture(browser: Browser, address: str, words: str, size: dict[str, int], sc
     show(page, address, words)
     taken = Image.open(BytesIO(page.screenshot(full_page=size is WIDE)))
     page.close()
-    taken.crop((0, 0, taken.width, min(taken.height, TALLEST))).convert("RGB").quantize(
-        255, Image.Quantize.MAXCOVERAGE
-    ).save(file, optimize=True)
+    small(taken.convert("RGB").crop((0, 0, taken.width, min(taken.height, TALLEST)))).save(file, optimize=True)
+
+
+def small(image: Image.Image) -> Image.Image:
+    """With the 256 colours that are most frequent; any other becomes the nearest of them."""
+    found = sorted(image.getcolors(image.width * image.height), reverse=True)[:256]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([channel for _, colour in found for channel in colour])
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ export async function all(path, parameters, { signal } = {}) {
   return items;
 }
 
-/** Calls `heard({event, data})` for each event until `signal` aborts, and `state("live" | "lost")` as the connection comes and goes. */
+/** Calls `heard({event, data})` for each event until `signal` aborts, and `state("live" | "lost")` as the connection comes or goes. */
 export async function follow(path, { heard, state, signal }) {
   let lastId = null;
   let wait = 1000;

@@ -47,7 +47,8 @@ function show({ byPerson }) {
   main.replaceChildren(banner, ...state.page.elements);
   document.title = `${state.page.title} · Wattcast`;
   for (const link of document.querySelectorAll("nav a")) {
-    const isCurrent = link.getAttribute("href") === `#/${words[0]}` || (words[0] === "buildings" && link.dataset.page === "overview");
+    const isCurrent =
+      link.getAttribute("href") === `#/${words[0]}` || (words[0] === "buildings" && link.dataset.page === "overview");
     isCurrent ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
   }
   closeMenu();
@@ -66,7 +67,14 @@ function decoded(word) {
   }
 }
 
-const missing = () => ({ title: "No such page", parts: [], elements: [h("h1", { tabindex: "-1" }, "No such page"), note("There is no page of this name: choose one from the list of pages.")] });
+const missing = () => ({
+  title: "No such page",
+  parts: [],
+  elements: [
+    h("h1", { tabindex: "-1" }, "No such page"),
+    note("There is no page of this name: choose one from the list of pages."),
+  ],
+});
 
 // What is new
 
@@ -76,13 +84,16 @@ let waiting = null;
 
 function refreshSoon() {
   if (waiting) return;
-  waiting = setTimeout(async () => {
-    waiting = null;
-    if (document.hidden) return;
-    refreshed = Date.now();
-    await readOverview();
-    state.page.parts.forEach((each) => each.refresh());
-  }, Math.max(200, refreshed + REFRESH_AT_MOST_EVERY_MS - Date.now()));
+  waiting = setTimeout(
+    async () => {
+      waiting = null;
+      if (document.hidden) return;
+      refreshed = Date.now();
+      await readOverview();
+      state.page.parts.forEach((each) => each.refresh());
+    },
+    Math.max(200, refreshed + REFRESH_AT_MOST_EVERY_MS - Date.now()),
+  );
 }
 
 async function readOverview() {
@@ -98,7 +109,8 @@ async function readOverview() {
 
 function heard({ event, data }) {
   if (event === "alert" && data.state === "firing") announce(`New alert: ${data.message}`);
-  if (event === "forecast" && data.building_id === state.page.buildingId) announce("A new forecast of this building is in.");
+  if (event === "forecast" && data.building_id === state.page.buildingId)
+    announce("A new forecast of this building is in.");
   refreshSoon();
 }
 
@@ -120,8 +132,11 @@ function showAge() {
   badge.replaceChildren(String(count), h("span", { class: "unseen" }, " open"));
   const seconds = (age ?? 0) + (Date.now() - state.readAt) / 1000;
   const isStale = asOf && seconds > STALE_AFTER_S;
-  const sentence = isStale ? `Nothing has arrived since ${moment(asOf)}, for ${duration(seconds)}: all pages show the state of then.` : "";
-  if (banner.textContent !== sentence) banner.replaceChildren(...(sentence ? [h("p", { class: "banner warn" }, sentence)] : []));
+  const sentence = isStale
+    ? `Nothing has arrived since ${moment(asOf)}, for ${duration(seconds)}: all pages show the state of then.`
+    : "";
+  if (banner.textContent !== sentence)
+    banner.replaceChildren(...(sentence ? [h("p", { class: "banner warn" }, sentence)] : []));
 }
 
 // Menu and sign-in

@@ -8,9 +8,10 @@ export const note = (sentence) => h("p", { class: "note" }, sentence);
 
 /**
  * A part of a page: `load(signal)` fetches, `draw(data)` gives elements, or nothing where there is nothing to show, for which
- * `empty` is said. What is shown stays when a later fetch fails, with a sentence above it.
+ * `empty` is said. It is drawn anew when its data change, or `now()`, by which it tells ages. What is shown stays when a later
+ * fetch fails, with a sentence above it.
  */
-export function part({ load, draw, empty = "There is nothing to show yet." }) {
+export function part({ load, draw, empty = "There is nothing to show yet.", now = () => null }) {
   const problem = h("div", { role: "alert" });
   const body = h("div", { class: "live-part" }, note("Loading."));
   const element = h("div", { class: "live-part", "aria-busy": "true" }, problem, body);
@@ -26,7 +27,7 @@ export function part({ load, draw, empty = "There is nothing to show yet." }) {
       if (own.signal.aborted) return;
       problem.replaceChildren();
       seenAt = new Date();
-      const text = JSON.stringify(data);
+      const text = JSON.stringify([data, now()]);
       if (text !== seen) replace(body, draw(data) || note(empty));
       seen = text;
     } catch (error) {
@@ -44,16 +45,31 @@ export function part({ load, draw, empty = "There is nothing to show yet." }) {
 
 function failure(error, seenAt, retry) {
   const old = seenAt ? ` What you see was read at ${moment(seenAt)}.` : "";
-  return h("p", { class: "banner bad" }, `${error.message}${old} `, h("button", { class: "link", type: "button", on: { click: retry } }, "Try again"));
+  return h(
+    "p",
+    { class: "banner bad" },
+    `${error.message}${old} `,
+    h("button", { class: "link", type: "button", on: { click: retry } }, "Try again"),
+  );
 }
 
 export function pageHead(title, lede, ...aside) {
-  return h("div", { class: "page-head" }, h("div", {}, h("h1", { tabindex: "-1" }, title), lede ? h("p", { class: "lede" }, lede) : null), ...aside);
+  return h(
+    "div",
+    { class: "page-head" },
+    h("div", {}, h("h1", { tabindex: "-1" }, title), lede ? h("p", { class: "lede" }, lede) : null),
+    ...aside,
+  );
 }
 
 /** A section with a heading; `says` is a short line beside it. */
 export function card(title, says, ...children) {
-  return h("section", { class: "card" }, h("header", {}, h("h2", {}, title), says ? h("p", {}, says) : null), ...children);
+  return h(
+    "section",
+    { class: "card" },
+    h("header", {}, h("h2", {}, title), says ? h("p", {}, says) : null),
+    ...children,
+  );
 }
 
 const SHAPES = {
@@ -65,60 +81,87 @@ const SHAPES = {
 
 /** A status: a colour, a shape and a word. */
 export function badge(status, text) {
-  return h("span", { class: `badge ${status}` }, SHAPES[status] ? s("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, s("path", { d: SHAPES[status] })) : null, text);
+  return h(
+    "span",
+    { class: `badge ${status}` },
+    SHAPES[status] ? s("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" }, s("path", { d: SHAPES[status] })) : null,
+    text,
+  );
 }
 
 /** `tiles`: [{name, value, unit, status, says, trend}]. */
 export function tiles(items) {
-  return h("dl", { class: "tiles" }, items.map(({ name, value, unit, status, says, trend }) => h("div", { class: "tile" },
-    h("dt", {}, name),
-    h("dd", { class: "value" }, value, unit ? h("small", {}, ` ${unit}`) : null),
-    h("dd", { class: `says ${status ?? "muted"}` }, says),
-    trend ? h("dd", {}, trend) : null)));
+  return h(
+    "dl",
+    { class: "tiles" },
+    items.map(({ name, value, unit, status, says, trend }) =>
+      h(
+        "div",
+        { class: "tile" },
+        h("dt", {}, name),
+        h("dd", { class: "value" }, value, unit ? h("small", {}, ` ${unit}`) : null),
+        h("dd", { class: `says ${status ?? "muted"}` }, says),
+        trend ? h("dd", {}, trend) : null,
+      ),
+    ),
+  );
 }
 
 /**
- * `columns`: [{name, cell(row), number, tight, wide}]; the first is the row's heading. On a phone each row is a block, its cells with
- * their names; the roles keep it a table there.
+ * `columns`: [{name, cell(row), number, tight, wide}]; the first is the row's heading. On a phone each row is a block,
+ * its cells with their names; the roles keep it a table there.
  */
 export function table(caption, columns, rows, { emphasis = () => false } = {}) {
-  const cell = ({ name, cell: value, number, tight, wide }, row, i) => h(i ? "td" : "th", {
-    role: i ? "cell" : "rowheader", scope: i ? null : "row", "data-label": i ? name : null,
-    class: [number && "number", tight && "tight", wide && "wide"].filter(Boolean).join(" ") || null,
-  }, i ? h("div", {}, value(row)) : value(row));
-  return h("div", { class: "scroll" }, h("table", { class: "stacked", role: "table" },
-    h("caption", { class: "unseen" }, caption),
-    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map(({ name, number }) => h("th", { role: "columnheader", scope: "col", class: number ? "number" : null }, name)))),
-    h("tbody", { role: "rowgroup" }, rows.map((row) => h("tr", { role: "row", class: emphasis(row) ? "emphasis" : null }, columns.map((column, i) => cell(column, row, i)))))));
-}
-
-/** Radio buttons in a row; `options`: [[value, text]]. */
-export function choice(legend, options, chosen, changed) {
-  const name = `choice-${legend.replaceAll(/\W+/g, "-").toLowerCase()}`;
-  return h("fieldset", {}, h("legend", {}, legend), h("div", { class: "choice" }, options.map(([value, text]) => h("label", {},
-    h("input", { type: "radio", name, value, checked: value === chosen, on: { change: () => changed(value) } }), h("span", {}, text)))));
-}
-
-export function select(label, options, chosen, changed) {
-  return h("label", {}, label, h("select", { on: { change: ({ target }) => changed(target.value) } },
-    options.map(([value, text]) => h("option", { value, selected: value === chosen }, text))));
-}
-
-/** A field that tells of its text a moment after the last key. */
-export function field(label, value, changed, attributes = {}) {
-  let waiting = 0;
-  const later = ({ target }) => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => changed(target.value.trim()), 250);
-  };
-  return h("label", {}, label, h("input", { type: "search", spellcheck: "false", value, on: { input: later }, ...attributes }));
+  const cell = ({ name, cell: value, number, tight, wide }, row, i) =>
+    h(
+      i ? "td" : "th",
+      {
+        role: i ? "cell" : "rowheader",
+        scope: i ? null : "row",
+        "data-label": i ? name : null,
+        class: [number && "number", tight && "tight", wide && "wide"].filter(Boolean).join(" ") || null,
+      },
+      i ? h("div", {}, value(row)) : value(row),
+    );
+  return h(
+    "div",
+    { class: "scroll" },
+    h(
+      "table",
+      { class: "stacked", role: "table" },
+      h("caption", { class: "unseen" }, caption),
+      h(
+        "thead",
+        { role: "rowgroup" },
+        h(
+          "tr",
+          { role: "row" },
+          columns.map(({ name, number }) =>
+            h("th", { role: "columnheader", scope: "col", class: number ? "number" : null }, name),
+          ),
+        ),
+      ),
+      h(
+        "tbody",
+        { role: "rowgroup" },
+        rows.map((row) =>
+          h(
+            "tr",
+            { role: "row", class: emphasis(row) ? "emphasis" : null },
+            columns.map((column, i) => cell(column, row, i)),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 /** Rows of a cursor's pages, with a button for the next; `fetchPage(cursor, signal)`. A refresh reads as many pages as were shown. */
-export function pages({ fetchPage, draw, empty }) {
+export function pages({ fetchPage, draw, empty, now }) {
   let shown = 1;
   const own = part({
     empty,
+    now,
     load: async (signal) => {
       const items = [];
       let cursor = null;
@@ -129,19 +172,32 @@ export function pages({ fetchPage, draw, empty }) {
       }
       return { items, more: Boolean(cursor) };
     },
-    draw: ({ items, more }) => items.length && [draw(items), more && h("button", { class: "more", type: "button", on: { click: next } }, "Show more")],
+    draw: ({ items, more }) =>
+      items.length && [
+        draw(items),
+        more && h("button", { class: "more", type: "button", on: { click: next } }, "Show more"),
+      ],
   });
   function next() {
     shown += 1;
     own.refresh();
   }
-  return { ...own, restart: () => { shown = 1; return own.refresh(); } };
+  return {
+    ...own,
+    restart: () => {
+      shown = 1;
+      return own.refresh();
+    },
+  };
 }
 
 export const buildingLink = (id) => h("a", { href: `#/buildings/${encodeURIComponent(id)}` }, id);
 
 export function subjectLink({ scope, subject }) {
   if (scope === "building") return buildingLink(subject);
-  if (scope === "device") return subject.includes("/") ? h("a", { href: `#/devices?building_id=${encodeURIComponent(subject.split("/")[0])}` }, subject) : subject;
+  if (scope === "device")
+    return subject.includes("/")
+      ? h("a", { href: `#/devices?building_id=${encodeURIComponent(subject.split("/")[0])}` }, subject)
+      : subject;
   return subject === "fleet" ? "the fleet" : subject;
 }

@@ -50,7 +50,9 @@ const WHEN = { weekday: "short", day: "numeric", month: "short", hour: "2-digit"
 /** Such as "Tue 24 Nov, 09:00 UTC". */
 export function moment(time, zone = "UTC") {
   if (!time) return NOTHING;
-  const text = timeFormat(zone, WHEN).format(new Date(time)).replace(/^(\w+), /, "$1 ");
+  const text = timeFormat(zone, WHEN)
+    .format(new Date(time))
+    .replace(/^(\w+), /, "$1 ");
   return zone === "UTC" ? `${text} UTC` : text;
 }
 

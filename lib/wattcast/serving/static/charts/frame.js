@@ -12,14 +12,29 @@ import { h, s } from "../dom.js";
 export function chart({ title, legend = [], draw, table, height = 240 }) {
   const svg = s("svg", { height, "aria-hidden": "true" });
   const tip = h("div", { class: "tip", hidden: true });
-  const plot = h("div", {
-    class: "plot", tabindex: "0", role: "slider", "aria-label": `${title}: values, by arrow keys`,
-    "aria-valuemin": "0", "aria-valuemax": "0", "aria-valuenow": "0", "aria-valuetext": "Press an arrow key to read values",
-  }, svg, tip);
+  const plot = h(
+    "div",
+    {
+      class: "plot",
+      tabindex: "0",
+      role: "slider",
+      "aria-label": `${title}: values, by arrow keys`,
+      "aria-valuemin": "0",
+      "aria-valuemax": "0",
+      "aria-valuenow": "0",
+      "aria-valuetext": "Press an arrow key to read values",
+    },
+    svg,
+    tip,
+  );
   followCursor(plot, tip, resized(svg, plot, height, draw));
-  return h("figure", { class: "chart" },
+  return h(
+    "figure",
+    { class: "chart" },
     h("figcaption", {}, h("span", {}, title), legend.length > 1 ? h("ul", { class: "legend" }, legend.map(key)) : null),
-    plot, asTable(title, table));
+    plot,
+    asTable(title, table),
+  );
 }
 
 function key({ name, mark, band }) {
@@ -87,7 +102,16 @@ function target(pressed, index, drawing) {
   const at = index ?? last;
   const own = drawing.move?.(at, pressed);
   if (own !== undefined) return own;
-  const next = { ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, Home: 0, End: last, PageUp: at - 24, PageDown: at + 24 };
+  const next = {
+    ArrowLeft: at - 1,
+    ArrowDown: at - 1,
+    ArrowRight: at + 1,
+    ArrowUp: at + 1,
+    Home: 0,
+    End: last,
+    PageUp: at - 24,
+    PageDown: at + 24,
+  };
   return next[pressed] ?? null;
 }
 
@@ -103,9 +127,38 @@ function asTable(title, table) {
   const fill = ({ target: details }) => {
     if (!details.open || body.childElementCount) return;
     const { columns, rows } = table();
-    body.append(h("table", {},
-      h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, rows.map(([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), others.map((value) => h("td", {}, value)))))));
+    body.append(
+      h(
+        "table",
+        {},
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            columns.map((name) => h("th", { scope: "col" }, name)),
+          ),
+        ),
+        h(
+          "tbody",
+          {},
+          rows.map(([first, ...others]) =>
+            h(
+              "tr",
+              {},
+              h("th", { scope: "row" }, first),
+              others.map((value) => h("td", {}, value)),
+            ),
+          ),
+        ),
+      ),
+    );
   };
-  return h("details", { class: "as-table", data: { key: title }, on: { toggle: fill } }, h("summary", {}, "Show as a table"), body);
+  return h(
+    "details",
+    { class: "as-table", data: { key: title }, on: { toggle: fill } },
+    h("summary", {}, "Show as a table"),
+    body,
+  );
 }

@@ -9,18 +9,22 @@ const BOTTOM = 22;
 const ROW = 22;
 
 /**
- * `rows` and `columns` are names, `values[row][column]` numbers or null. `steps` are the limits between the seven colours, from good to bad.
+ * `rows` and `columns` are names, `values[row][column]` numbers or null. `steps` are the six limits between the colours, from
+ * good to bad.
  */
 export function heatmap({ title, rows, columns, values, steps, format, legend }) {
   const height = TOP + BOTTOM + ROW * rows.length;
   return chart({
-    title, height, legend,
+    title,
+    height,
+    legend,
     draw: (svg, width) => plotted(svg, width, { rows, columns, values, steps, format, height }),
     table: () => ({ columns: ["", ...columns], rows: rows.map((name, i) => [name, ...values[i].map(format)]) }),
   });
 }
 
-const level = (value, steps) => (Number.isFinite(value) ? `h-${steps.filter((limit) => value >= limit).length}` : "h-none");
+const level = (value, steps) =>
+  Number.isFinite(value) ? `h-${steps.filter((limit) => value >= limit).length}` : "h-none";
 
 function plotted(svg, width, { rows, columns, values, steps, format, height }) {
   const left = Math.min(150, width * 0.36);
@@ -29,8 +33,25 @@ function plotted(svg, width, { rows, columns, values, steps, format, height }) {
   const every = Math.max(1, Math.ceil(58 / cell));
   const letters = Math.floor((left - 8) / 6.4);
   svg.append(
-    ...rows.map((name, i) => s("text", { x: left - 8, y: TOP + ROW * i + 15, "text-anchor": "end" }, name.length > letters ? `${name.slice(0, letters - 1)}…` : name)),
-    ...rows.flatMap((_, i) => columns.map((__, j) => s("rect", { class: `cell ${level(values[i][j], steps)}`, x: x(j), y: TOP + ROW * i, width: cell, height: ROW, rx: 2 }))),
+    ...rows.map((name, i) =>
+      s(
+        "text",
+        { x: left - 8, y: TOP + ROW * i + 15, "text-anchor": "end" },
+        name.length > letters ? `${name.slice(0, letters - 1)}…` : name,
+      ),
+    ),
+    ...rows.flatMap((_, i) =>
+      columns.map((__, j) =>
+        s("rect", {
+          class: `cell ${level(values[i][j], steps)}`,
+          x: x(j),
+          y: TOP + ROW * i,
+          width: cell,
+          height: ROW,
+          rx: 2,
+        }),
+      ),
+    ),
     ...columns.flatMap((name, j) => (j % every ? [] : [s("text", { x: x(j), y: height - 6 }, name)])),
   );
   const cells = svg.querySelectorAll(".cell");
@@ -46,7 +67,12 @@ function plotted(svg, width, { rows, columns, values, steps, format, height }) {
       const [row, column] = [Math.floor(index / columns.length), index % columns.length];
       svg.querySelector(".chosen")?.classList.remove("chosen");
       cells[index].classList.add("chosen");
-      return { x: x(column + 1), y: TOP + ROW * row, title: rows[row], rows: [[columns[column], format(values[row][column])]] };
+      return {
+        x: x(column + 1),
+        y: TOP + ROW * row,
+        title: rows[row],
+        rows: [[columns[column], format(values[row][column])]],
+      };
     },
   };
 }

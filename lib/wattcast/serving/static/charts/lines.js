@@ -18,11 +18,14 @@ const BOTTOM = 24;
 export function lineChart(options) {
   const { series, zone, unit, xName = "", format = number, height } = options;
   const title = unit ? `${options.title}, ${unit}` : options.title;
-  const stops = [...new Set(series.flatMap(({ points = [], band = [] }) => [...points, ...band].map(([x]) => x)))].sort((a, b) => a - b);
+  const stops = [...new Set(series.flatMap(({ points = [], band = [] }) => [...points, ...band].map(([x]) => x)))].sort(
+    (a, b) => a - b,
+  );
   const nameOf = zone ? (x) => moment(x, zone) : (x) => `${xName} ${number(x)}`;
   const read = series.map(reader(format));
   return chart({
-    title, height,
+    title,
+    height,
     legend: series.map(({ name, mark, band, points }) => ({ name, mark: points ? mark : undefined, band })),
     draw: (svg, width) => plotted(svg, width, { ...options, format, stops, nameOf, read, height: height ?? 240 }),
     table: () => ({
@@ -39,14 +42,20 @@ function reader(format) {
     const bands = new Map(band.map(([x, low, high]) => [x, [low, high]]));
     return (x) => {
       const [low, high] = bands.get(x) ?? [null, null];
-      const parts = [values.has(x) && format(values.get(x)), low !== null && low !== undefined && `${format(low)} to ${format(high)}`];
+      const parts = [
+        values.has(x) && format(values.get(x)),
+        low !== null && low !== undefined && `${format(low)} to ${format(high)}`,
+      ];
       return parts.filter(Boolean).join(", ") || null;
     };
   };
 }
 
 function extent(series, references, fromZero) {
-  const values = series.flatMap(({ points = [], band = [] }) => [...points.map(([, y]) => y), ...band.flatMap(([, low, high]) => [low, high])]);
+  const values = series.flatMap(({ points = [], band = [] }) => [
+    ...points.map(([, y]) => y),
+    ...band.flatMap(([, low, high]) => [low, high]),
+  ]);
   const finite = [...values, ...references.map(({ at }) => at)].filter((value) => Number.isFinite(value));
   if (!finite.length) return [0, 1];
   const low = finite.reduce((a, b) => Math.min(a, b));
@@ -54,42 +63,63 @@ function extent(series, references, fromZero) {
   return fromZero ? [Math.min(0, low), Math.max(0, high)] : [low, high];
 }
 
-function plotted(svg, width, { series, stops, zone, marks = [], references = [], fromZero = true, nameOf, read, format, height }) {
+function plotted(
+  svg,
+  width,
+  { series, stops, zone, marks = [], references = [], fromZero = true, nameOf, read, format, height },
+) {
   const [bottom, right] = [height - BOTTOM, width - RIGHT];
   const levels = ticks(...extent(series, references, fromZero), height < 150 ? 3 : 4);
   const domain = stops.length ? [stops[0], stops.at(-1)] : [0, 1];
   const x = linear(domain, [LEFT, right]);
   const y = linear([levels[0], levels.at(-1)], [bottom, TOP]);
   const count = Math.max(2, Math.floor((width - LEFT) / 76));
-  const names = zone ? timeTicks(...domain, count, zone) : ticks(...domain, count).filter((at) => at >= domain[0] && at <= domain[1] && Number.isInteger(at)).map((at) => ({ at, label: number(at) }));
+  const names = zone
+    ? timeTicks(...domain, count, zone)
+    : ticks(...domain, count)
+        .filter((at) => at >= domain[0] && at <= domain[1] && Number.isInteger(at))
+        .map((at) => ({ at, label: number(at) }));
   if (zone && domain[1] - domain[0] > 40 * 3600000) {
-    svg.append(...weekends(...domain, zone).map(([from, to]) => s("rect", { class: "weekend", x: x(from), y: TOP, width: x(to) - x(from), height: bottom - TOP })));
+    svg.append(
+      ...weekends(...domain, zone).map(([from, to]) =>
+        s("rect", { class: "weekend", x: x(from), y: TOP, width: x(to) - x(from), height: bottom - TOP }),
+      ),
+    );
   }
   svg.append(
     ...levels.flatMap((at) => [
       s("line", { class: at === 0 ? "axis" : "grid", x1: LEFT, x2: right, y1: y(at), y2: y(at) }),
-      s("text", { x: LEFT - 7, y: y(at) + 4, "text-anchor": "end" }, format === number ? level(at) : format(at))]),
+      s("text", { x: LEFT - 7, y: y(at) + 4, "text-anchor": "end" }, format === number ? level(at) : format(at)),
+    ]),
     ...names.map(({ at, label }) => s("text", { x: x(at), y: height - 6, "text-anchor": anchor(x(at), width) }, label)),
-    ...references.flatMap(({ at, label }) => [
-      s("line", { class: "reference", x1: LEFT, x2: right, y1: y(at), y2: y(at) }),
-      s("text", { x: LEFT + 4, y: y(at) - 5 }, label)]),
+    ...references.map(({ at }) => s("line", { class: "reference", x1: LEFT, x2: right, y1: y(at), y2: y(at) })),
     ...series.map(({ band }) => (band ? s("path", { class: "area", d: area(band, x, y) }) : "")),
     ...series.flatMap(({ mark, points = [] }) => line(points, mark, x, y)),
-    ...marks.filter(({ at }) => at >= domain[0] && at <= domain[1]).flatMap(({ at, label }) => [
-      s("line", { class: "mark", x1: x(at), x2: x(at), y1: TOP - 4, y2: bottom }),
-      s("text", { x: x(at), y: TOP - 7, "text-anchor": anchor(x(at), width) }, label)]),
+    ...marks
+      .filter(({ at }) => at >= domain[0] && at <= domain[1])
+      .flatMap(({ at, label }) => [
+        s("line", { class: "mark", x1: x(at), x2: x(at), y1: TOP - 4, y2: bottom }),
+        s("text", { x: x(at), y: TOP - 7, "text-anchor": anchor(x(at), width) }, label),
+      ]),
+    ...references.map(({ at, label }) => s("text", { x: LEFT + 4, y: y(at) - 5 }, label)),
     s("line", { class: "cursor", y1: TOP, y2: bottom, visibility: "hidden" }),
   );
   const cursor = svg.lastChild;
   return {
     stops: stops.length,
-    nearest: (px) => stops.reduce((best, at, i) => (Math.abs(x(at) - px) < Math.abs(x(stops[best]) - px) ? i : best), 0),
+    nearest: (px) =>
+      stops.reduce((best, at, i) => (Math.abs(x(at) - px) < Math.abs(x(stops[best]) - px) ? i : best), 0),
     show: (index) => {
       const at = stops[index];
       cursor.setAttribute("visibility", "visible");
       cursor.setAttribute("x1", x(at));
       cursor.setAttribute("x2", x(at));
-      return { x: x(at), y: TOP, title: nameOf(at), rows: series.map(({ name }, i) => [name, read[i](at)]).filter(([, value]) => value !== null) };
+      return {
+        x: x(at),
+        y: TOP,
+        title: nameOf(at),
+        rows: series.map(({ name }, i) => [name, read[i](at)]).filter(([, value]) => value !== null),
+      };
     },
   };
 }
@@ -103,8 +133,13 @@ function line(points, mark, x, y) {
     if (Number.isFinite(value)) runs.at(-1).push([at, value]);
     else if (runs.at(-1).length) runs.push([]);
   }
-  const path = runs.filter((run) => run.length > 1).map((run) => `M${run.map(([a, b]) => `${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("L")}`).join("");
-  const dots = runs.filter((run) => run.length === 1).map(([[a, b]]) => s("circle", { class: `dot-mark ${mark}`, cx: x(a), cy: y(b), r: 2.5 }));
+  const path = runs
+    .filter((run) => run.length > 1)
+    .map((run) => `M${run.map(([a, b]) => `${x(a).toFixed(1)} ${y(b).toFixed(1)}`).join("L")}`)
+    .join("");
+  const dots = runs
+    .filter((run) => run.length === 1)
+    .map(([[a, b]]) => s("circle", { class: `dot-mark ${mark}`, cx: x(a), cy: y(b), r: 2.5 }));
   return [s("path", { class: `path ${mark}`, d: path }), ...dots];
 }
 
@@ -116,9 +151,12 @@ function area(band, x, y) {
     else if (runs.at(-1).length) runs.push([]);
   }
   const point = (a, b) => `${x(a).toFixed(1)} ${y(b).toFixed(1)}`;
-  return runs.filter((run) => run.length).map((run) => {
-    const there = run.map(([at, low]) => point(at, low));
-    const back = run.map(([at, , high]) => point(at, high)).reverse();
-    return `M${[...there, ...back].join("L")}Z`;
-  }).join("");
+  return runs
+    .filter((run) => run.length)
+    .map((run) => {
+      const there = run.map(([at, low]) => point(at, low));
+      const back = run.map(([at, , high]) => point(at, high)).reverse();
+      return `M${[...there, ...back].join("L")}Z`;
+    })
+    .join("");
 }

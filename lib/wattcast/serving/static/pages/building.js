@@ -1,21 +1,34 @@
 // One building: its forecast over what happened, its weather, and why to trust the forecast or not.
 
 import { all, ApiError, get } from "../api.js";
-import { lineChart } from "../charts/lines.js";
 import { h } from "../dom.js";
 import { alertList } from "./alerts.js";
+import { accuracyOf, energyAndWeather } from "./building-charts.js";
 import { deviceTable } from "./devices.js";
-import { badge, card, choice, field, note, pageHead, part, select } from "../parts.js";
-import { METHODS, METHOD_NOTES, WARNINGS, againstBaseline, moment, number, percent, words } from "../words.js";
-import { weighted } from "./series.js";
+import { choice, field, select } from "../controls.js";
+import { badge, card, note, pageHead, part } from "../parts.js";
+import { METHODS, METHOD_NOTES, WARNINGS, moment, number, words } from "../words.js";
 
-const RANGES = [["2", "2 days"], ["7", "7 days"], ["28", "28 days"]];
-const LEADS = [["1", "1 hour"], ["6", "6 hours"], ["12", "12 hours"], ["24", "24 hours"]];
+const RANGES = [
+  ["2", "2 days"],
+  ["7", "7 days"],
+  ["28", "28 days"],
+];
+const LEADS = [
+  ["1", "1 hour"],
+  ["6", "6 hours"],
+  ["12", "12 hours"],
+  ["24", "24 hours"],
+];
 
 export default function building(context) {
   const { id, query } = context;
   const path = `/v1/buildings/${encodeURIComponent(id)}`;
-  const asked = { asOf: () => query.get("as_of"), days: () => Number(query.get("days") ?? 7), lead: () => query.get("lead") ?? "1" };
+  const asked = {
+    asOf: () => query.get("as_of"),
+    days: () => Number(query.get("days") ?? 7),
+    lead: () => query.get("lead") ?? "1",
+  };
 
   const about = part({ load: (signal) => get(path, {}, { signal }), draw: facts });
   const current = part({
@@ -30,12 +43,13 @@ export default function building(context) {
       const from = new Date(until - asked.days() * 86400000).toISOString();
       const to = new Date(until.getTime() + 2 * 86400000).toISOString();
       const [building, forecast, hours] = await Promise.all([
-        get(path, {}, { signal }), forecastOrNone(path, asked.asOf(), signal),
+        get(path, {}, { signal }),
+        forecastOrNone(path, asked.asOf(), signal),
         all(`${path}/history`, { from, to, lead_hours: asked.lead() }, { signal }),
       ]);
       return { building, forecast, hours };
     },
-    draw: (data) => (data.hours.length || data.forecast) && charts(data),
+    draw: (data) => (data.hours.length || data.forecast) && energyAndWeather(data),
   });
   const accuracy = part({
     empty: "No forecast of this building has met its actual energy yet.",
@@ -47,6 +61,7 @@ export default function building(context) {
   });
   const alerts = part({
     empty: "No alert of this building is open.",
+    now: context.asOf,
     load: async (signal) => {
       const { items } = await get("/v1/devices", { building_id: id }, { signal });
       const subjects = new Set([id, ...items.flatMap(({ device_id: device }) => [device, `${id}/${device}`])]);
@@ -56,20 +71,40 @@ export default function building(context) {
   });
   const devices = part({
     empty: "No device of this building has been heard.",
+    now: context.asOf,
     load: (signal) => get("/v1/devices", { building_id: id, limit: 50 }, { signal }),
     draw: ({ items }) => items.length && deviceTable(items, context.asOf(), { withBuilding: false }),
   });
   const again = (...parts) => parts.forEach((each) => each.refresh());
   return {
-    title: id, buildingId: id,
+    title: id,
+    buildingId: id,
     parts: [about, current, curves, accuracy, alerts, devices],
     elements: [
       pageHead(id, null, h("p", {}, h("a", { href: "#/" }, "All buildings"))),
       about.element,
-      card("Forecast and actual energy", null, controls(context, asked, () => again(curves), () => again(curves, current)), curves.element),
-      h("div", { class: "columns" },
-        h("div", { class: "stack" }, card("This forecast", null, current.element), card("Open alerts", null, alerts.element)),
-        card("How good its forecasts are", "The last 28 days", accuracy.element)),
+      card(
+        "Forecast and actual energy",
+        null,
+        controls(
+          context,
+          asked,
+          () => again(curves),
+          () => again(curves, current),
+        ),
+        curves.element,
+      ),
+      h(
+        "div",
+        { class: "columns" },
+        h(
+          "div",
+          { class: "stack" },
+          card("This forecast", null, current.element),
+          card("Open alerts", null, alerts.element),
+        ),
+        card("How good its forecasts are", "The last 28 days", accuracy.element),
+      ),
       card("Devices", null, devices.element),
     ],
   };
@@ -90,24 +125,40 @@ function controls(context, asked, redraw, reissue) {
     context.remember({ [name]: value });
     then();
   };
-  const time = field("As issued at (UTC)", asked.asOf()?.slice(0, 16) ?? "", (value) => change("as_of", reissue)(value && `${value.slice(0, 16)}:00Z`), { type: "datetime-local", step: 3600 });
+  const time = field(
+    "As issued at (UTC)",
+    asked.asOf()?.slice(0, 16) ?? "",
+    (value) => change("as_of", reissue)(value && `${value.slice(0, 16)}:00Z`),
+    { type: "datetime-local", step: 3600 },
+  );
   const now = () => {
     time.querySelector("input").value = "";
     change("as_of", reissue)("");
   };
-  return h("div", { class: "controls" },
+  return h(
+    "div",
+    { class: "controls" },
     choice("Range before it", RANGES, String(asked.days()), change("days", redraw)),
     select("Past forecasts made ahead by", LEADS, asked.lead(), change("lead", redraw)),
-    time, h("button", { type: "button", on: { click: now } }, "The newest"));
+    time,
+    h("button", { type: "button", on: { click: now } }, "The newest"),
+  );
 }
 
 function facts(building) {
   const { site, building_type: type, timezone, country, open_alerts: alerts } = building;
   const parts = [words(type), site && `site ${site}`, country, timezone ?? "time zone not known: UTC"].filter(Boolean);
-  return h("div", { class: "badges" },
-    alerts ? badge("bad", `${number(alerts)} open ${alerts === 1 ? "alert" : "alerts"}`) : badge("good", "No open alert"),
-    building.method === "model" ? badge("accent", "Forecast by the model") : badge("warn", building.method ? METHODS[building.method] : "No forecast yet"),
-    h("span", { class: "muted" }, parts.join(" · ")));
+  return h(
+    "div",
+    { class: "badges" },
+    alerts
+      ? badge("bad", `${number(alerts)} open ${alerts === 1 ? "alert" : "alerts"}`)
+      : badge("good", "No open alert"),
+    building.method === "model"
+      ? badge("accent", "Forecast by the model")
+      : badge("warn", building.method ? METHODS[building.method] : "No forecast yet"),
+    h("span", { class: "muted" }, parts.join(" · ")),
+  );
 }
 
 function forecastFacts(forecast) {
@@ -116,51 +167,24 @@ function forecastFacts(forecast) {
     ["Made by", [METHODS[method] ?? method, " ", h("span", { class: "muted" }, METHOD_NOTES[method] ?? "")]],
     ["Model", `${forecast.model_name} ${forecast.model_version}`],
     ["First hour", moment(forecast.origin)],
-    ["Issued at", [moment(forecast.issued_at), " ", forecast.is_stale ? badge("warn", "Stale: a newer one should be there") : ""]],
-  ];
-  return [
-    h("dl", { class: "facts" }, rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
-    h("h3", {}, "Warnings"),
-    warnings.length ? h("ul", { class: "warnings" }, warnings.map((each) => h("li", {}, WARNINGS[each] ?? words(each)))) : note("None: it is as good as it gets."),
-  ];
-}
-
-function charts({ building, forecast, hours }) {
-  const zone = building.timezone ?? "UTC";
-  const at = ({ hour }) => Date.parse(hour);
-  const start = forecast ? Date.parse(forecast.origin) : Infinity;
-  const past = hours.filter((hour) => at(hour) < start);
-  const ahead = (forecast?.hours ?? []).map((hour) => ({ ...hour, hour: hour.target_hour }));
-  const column = (name, rows = hours) => rows.map((row) => [at(row), row[name] ?? null]);
-  const both = [...past, ...ahead];
-  const energy = lineChart({
-    title: `Energy by hour in the time of ${zone}`, unit: "kWh", zone, height: 320,
-    marks: forecast ? [{ at: start, label: "forecast from here" }] : [],
-    series: [
-      { name: "P10 to P90", mark: "s-forecast", band: both.map((row) => [at(row), row.p10_kwh ?? null, row.p90_kwh ?? null]) },
-      { name: "P50", mark: "s-forecast", points: column("p50_kwh", both) },
-      { name: "Actual", mark: "s-actual", points: column("energy_usage_kwh") },
+    [
+      "Issued at",
+      [moment(forecast.issued_at), " ", forecast.is_stale ? badge("warn", "Stale: a newer one should be there") : ""],
     ],
-  });
-  const weather = [["temperature_c", "Outdoor temperature", "°C", "s-2"], ["humidity_pct", "Outdoor humidity", "%", "s-4"], ["occupancy", "People in the building", "", "s-3"]];
-  const known = weather.filter(([name]) => hours.some((row) => row[name] !== null));
-  return [energy, known.length
-    ? h("div", { class: "columns three" }, known.map(([name, title, unit, mark]) => lineChart({ title, unit, zone, height: 130, fromZero: name === "occupancy", series: [{ name: title, mark, points: column(name) }] })))
-    : note("Neither weather nor occupancy of these hours is known.")];
-}
-
-function accuracyOf(whole, leads) {
-  const ahead = [...new Set(leads.map((row) => row.lead_hours))].sort((a, b) => a - b);
-  const line = (name) => ahead.map((lead) => [lead, weighted(leads.filter((row) => row.lead_hours === lead), name)]);
-  const mean = (name) => weighted(whole, name);
-  const ratio = mean("last_week_mae_kwh") ? mean("mae_kwh") / mean("last_week_mae_kwh") : null;
+  ];
   return [
-    h("dl", { class: "facts" },
-      h("dt", {}, "Mean absolute error"), h("dd", {}, number(mean("mae_kwh"), "kWh"), h("span", { class: "muted" }, ` · ${againstBaseline(ratio)}`)),
-      h("dt", {}, "Within P10 to P90"), h("dd", {}, percent(mean("interval_coverage")), h("span", { class: "muted" }, " · should be 80 %"))),
-    lineChart({
-      title: "Error by hours ahead", unit: "kWh", xName: "Hours ahead", height: 190,
-      series: [{ name: "Last week", mark: "s-base dashed", points: line("last_week_mae_kwh") }, { name: "Forecast", mark: "s-forecast", points: line("mae_kwh") }],
-    }),
+    h(
+      "dl",
+      { class: "facts" },
+      rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    ),
+    h("h3", {}, "Warnings"),
+    warnings.length
+      ? h(
+          "ul",
+          { class: "warnings" },
+          warnings.map((each) => h("li", {}, WARNINGS[each] ?? words(each))),
+        )
+      : note("None: it is as good as it gets."),
   ];
 }

@@ -2,12 +2,21 @@
 
 import { get } from "../api.js";
 import { h } from "../dom.js";
-import { badge, buildingLink, card, choice, field, pageHead, pages, table } from "../parts.js";
+import { choice, field } from "../controls.js";
+import { badge, buildingLink, card, pageHead, pages, table } from "../parts.js";
 import { DEVICE_STATES, ago, brokenRule, number, percent } from "../words.js";
 
-const STATES = [["", "All"], ["silent", "Silent"], ["stuck", "Stuck"], ["late", "Late"], ["rejected", "Rejected"], ["ok", "OK"]];
+const STATES = [
+  ["", "All"],
+  ["silent", "Silent"],
+  ["stuck", "Stuck"],
+  ["late", "Late"],
+  ["rejected", "Rejected"],
+  ["ok", "OK"],
+];
 
-const rejectedLink = ({ device_id: id, rejected_24h: count }) => (count ? h("a", { href: `#/quality?device_id=${encodeURIComponent(id)}` }, number(count)) : "0");
+const rejectedLink = ({ device_id: id, rejected_24h: count }) =>
+  count ? h("a", { href: `#/quality?device_id=${encodeURIComponent(id)}` }, number(count)) : "0";
 
 export function deviceTable(items, now, { withBuilding = true } = {}) {
   const columns = [
@@ -19,7 +28,11 @@ export function deviceTable(items, now, { withBuilding = true } = {}) {
     { name: "Rejected, 24 h", number: true, cell: rejectedLink },
     { name: "Late", number: true, cell: (row) => percent(row.late_share, 0) },
     { name: "Same value for", number: true, cell: (row) => number(row.stuck_hours, "h") },
-    { name: "Last rejected for", wide: withBuilding, cell: ({ last_rejected_for: rules }) => (rules?.length ? [rules].flat().map(brokenRule).join("; ") : "–") },
+    {
+      name: "Last rejected for",
+      wide: withBuilding,
+      cell: ({ last_rejected_for: rules }) => (rules?.length ? [rules].flat().map(brokenRule).join("; ") : "–"),
+    },
   ];
   return table("Devices", columns.filter(Boolean), items);
 }
@@ -28,7 +41,13 @@ export default function devices(context) {
   const { query } = context;
   const list = pages({
     empty: "No device matches.",
-    fetchPage: (cursor, signal) => get("/v1/devices", { state: query.get("state"), building_id: query.get("building_id"), limit: 50, cursor }, { signal }),
+    now: context.asOf,
+    fetchPage: (cursor, signal) =>
+      get(
+        "/v1/devices",
+        { state: query.get("state"), building_id: query.get("building_id"), limit: 50, cursor },
+        { signal },
+      ),
     draw: (items) => deviceTable(items, context.asOf()),
   });
   const change = (name) => (value) => {
@@ -39,12 +58,21 @@ export default function devices(context) {
     title: "Devices",
     parts: [list],
     elements: [
-      pageHead("Devices", "Silent: nothing has arrived for too long. Stuck: hours of one and the same value. Late: readings come after their hour has closed. Rejected: many of its records break the contract."),
-      card("Devices", null,
-        h("div", { class: "controls" },
+      pageHead(
+        "Devices",
+        "Silent: nothing has arrived for too long. Stuck: hours of one and the same value. Late: readings come after their hour has closed. Rejected: many of its records break the contract.",
+      ),
+      card(
+        "Devices",
+        null,
+        h(
+          "div",
+          { class: "controls" },
           choice("State", STATES, query.get("state") ?? "", change("state")),
-          field("Of one building (its id)", query.get("building_id") ?? "", change("building_id"))),
-        list.element),
+          field("Of one building (its id)", query.get("building_id") ?? "", change("building_id")),
+        ),
+        list.element,
+      ),
     ],
   };
 }

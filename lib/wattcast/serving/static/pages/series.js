@@ -9,7 +9,9 @@ export function byDay(items) {
   }
   const days = [...new Set(items.map((item) => item.as_of.slice(0, 10)))].sort();
   const subjects = [...new Set(items.map(({ subject }) => subject))].sort();
-  const values = subjects.map((subject) => days.map((day) => newest.get(JSON.stringify([subject, day]))?.value ?? null));
+  const values = subjects.map((subject) =>
+    days.map((day) => newest.get(JSON.stringify([subject, day]))?.value ?? null),
+  );
   return { days, subjects, values };
 }
 
@@ -18,7 +20,10 @@ export function bySubject(items) {
   const subjects = [...new Set(items.map(({ subject }) => subject))].sort();
   return subjects.map((name) => ({
     name,
-    points: items.filter(({ subject }) => subject === name).map(({ as_of: at, value }) => [Date.parse(at), value]).sort(([a], [b]) => a - b),
+    points: items
+      .filter(({ subject }) => subject === name)
+      .map(({ as_of: at, value }) => [Date.parse(at), value])
+      .sort(([a], [b]) => a - b),
   }));
 }
 
