@@ -320,6 +320,14 @@ def test_old_data_are_shown_with_their_age(browser: Browser, tmp_path: Path) -> 
         page.close()
 
 
+def test_browser_asks_for_the_files_anew_so_that_versions_never_mix(dashboard: Dashboard) -> None:
+    first = httpx.get(f"{dashboard.address}/static/main.js")
+    assert (first.status_code, first.headers["cache-control"]) == (200, "no-cache")
+    assert "default-src 'self'" in first.headers["content-security-policy"]
+    again = httpx.get(f"{dashboard.address}/static/main.js", headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+
+
 def test_files_hold_no_script_or_style_within_a_page_and_name_no_other_host() -> None:
     static = Path(__file__).parents[3] / "lib/wattcast/serving/static"
     files = [each for each in static.rglob("*") if each.is_file()]
