@@ -20,6 +20,7 @@ LARGE = "The body is larger than this server takes."
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",  # of what says nothing of its own: a page never mixes files of two versions
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
 }
 

@@ -18,6 +18,12 @@ from deltalake import write_deltalake
 from wattcast.contracts import contract
 
 END = datetime(2026, 3, 15, tzinfo=UTC)
+DAYS = {  # load by hour of a weekday, and what of it is left at a weekend
+    "office": (([0, 6, 9, 12, 17, 20, 24], [0.3, 0.35, 0.95, 1.0, 0.85, 0.4, 0.3]), 0.5),
+    "school": (([0, 6, 8, 11, 15, 17, 24], [0.25, 0.3, 0.9, 1.0, 0.8, 0.35, 0.25]), 0.4),
+    "university": (([0, 6, 10, 14, 19, 22, 24], [0.5, 0.5, 0.9, 1.0, 0.9, 0.65, 0.5]), 0.75),
+    "residential": (([0, 5, 8, 13, 19, 22, 24], [0.4, 0.35, 0.75, 0.6, 1.0, 0.75, 0.4]), 1.1),
+}
 LEADS, INTERVAL_MINUTES, SILENT_HOURS = 24, 60, 5
 MODEL = ("wattcast-mlp", "2.0.0")
 RULES = ("energy_usage_kwh.negative", "not_json", "measured_at.without_zone", "temperature_c.out_of_range")
@@ -36,10 +42,11 @@ def schema(table: str) -> pa.Schema:
 
 def append(folder: Path, table: str, rows: pd.DataFrame | list[dict[str, Any]]) -> None:
     """One commit to a table, which is made if it is not there; a column that is missing in `rows` is null."""
-    frame = pd.DataFrame(rows) if isinstance(rows, list) else rows
     wanted = schema(table)
-    frame = frame.reindex(columns=wanted.names)
-    data = pa.Table.from_pandas(frame, schema=wanted, preserve_index=False)
+    if isinstance(rows, list):
+        data = pa.Table.from_pylist(rows, schema=wanted)
+    else:
+        data = pa.Table.from_pandas(rows.reindex(columns=wanted.names), schema=wanted, preserve_index=False)
     only_append = contract(table).properties.get("appendOnly", True)
     write_deltalake(
         str(folder / table), data, mode="append", partition_by=list(contract(table).partitioned_by) or None,
@@ -63,7 +70,7 @@ def write_lake(
     buildings = len(names)
     hours = days * 24
     start = end - timedelta(hours=hours)
-    usage = _usage(rng, buildings, hours + LEADS)
+    usage = _usage(rng, buildings, hours + LEADS, start)
     append(folder, "buildings", _buildings(names))
     append(folder, "hourly_usage", _hourly(names, usage[:, :hours], start, end))
     made = _forecasts(rng, names, usage, start, hours, origins_every_hours)
@@ -71,7 +78,7 @@ def write_lake(
     append(folder, "forecast_scores", _scores(made, usage, names, start, hours))
     append(folder, "received_readings", _received(names, usage[:, :hours], start, end))
     append(folder, "received_weather_forecasts", _weather(start, hours + LEADS))
-    append(folder, "health", _health(names, end, days))
+    append(folder, "health", _health(rng, names, end, days))
     append(folder, "alerts", _alerts(names, end))
     return names
 
@@ -91,19 +98,29 @@ def _id(*parts: object) -> str:
     return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
 
 
-def _usage(rng: np.random.Generator, buildings: int, hours: int) -> np.ndarray:
-    """(buildings, hours) kWh: a day and a week on a level of each building's own, with noise."""
-    at = np.arange(hours)
-    day, week = 1 + 0.5 * np.sin((at % 24 - 8) / 24 * 2 * np.pi), np.where(at // 24 % 7 < 5, 1.0, 0.6)
-    level = rng.uniform(5, 60, (buildings, 1))
-    usage = level * day * week * (1 + 0.05 * rng.standard_normal((buildings, hours)))
+def _usage(rng: np.random.Generator, buildings: int, hours: int, start: datetime) -> np.ndarray:
+    """(buildings, hours) kWh: the day and week of its type on a level of each building's own, with spells and noise."""
+    at, level = start.hour + np.arange(hours), rng.uniform(8, 60, (buildings, 1))
+    is_weekday = (start.weekday() + at // 24) % 7 < 5
+    shapes = [np.interp(at % 24, *day) * np.where(is_weekday, 1.0, weekend) for day, weekend in DAYS.values()]
+    weather = 1 + 0.08 * np.sin(2 * np.pi * at / 130 + rng.uniform(0, 1, (buildings, 1)))
+    usage = level * np.array([shapes[number % len(shapes)] for number in range(buildings)]) * weather
+    usage *= 1 + 0.03 * _slow(rng, (buildings, hours))
     if buildings > 2:
         usage[2, -LEADS - 30 :] = usage[2, -LEADS - 30]
     return usage.round(3)
 
 
+def _slow(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Noise of variance 1 along the last axis that is like that of the step before."""
+    noise = rng.standard_normal(shape)
+    for step in range(1, shape[-1]):
+        noise[..., step] = 0.8 * noise[..., step - 1] + 0.6 * noise[..., step]
+    return noise
+
+
 def _buildings(names: list[str]) -> pd.DataFrame:
-    kinds, sites = ("office", "school", "university", "residential"), ("north", "south")
+    kinds, sites = tuple(DAYS), ("north", "south")
     return pd.DataFrame(
         {
             "building_id": names,
@@ -128,13 +145,18 @@ def _grid(names: list[str], usage: np.ndarray, start: datetime) -> pd.DataFrame:
             "energy_usage_kwh": usage.ravel(),
         }
     )
+    grid_index = grid.index
     if len(names) > 1:
         is_silent = (grid.building_id == names[-1]) & (grid.hour >= times[-SILENT_HOURS])
-        grid = grid[~is_silent].reset_index(drop=True)
-    day = 2 * np.pi * grid.hour.dt.hour / 24
+        grid = grid[~is_silent]
+    day = 2 * np.pi * (grid.hour.dt.hour - 2) / 24
+    spell = np.sin(2 * np.pi * np.arange(len(times)) / 130)  # of warmer and colder days
+    warmth = pd.Series(np.tile(spell, len(names)), grid_index)[grid.index]
+    people = 90 * np.clip(np.sin(np.pi * (grid.hour.dt.hour - 7) / 12), 0, 1) * (grid.hour.dt.weekday < 5)
     return grid.assign(
-        temperature_c=(8 - 4 * np.cos(day)).round(2), humidity_pct=(70 + 10 * np.cos(day)).round(2), occupancy=20.0
-    )
+        temperature_c=(8 - 4 * np.cos(day) + 3 * warmth).round(2),
+        humidity_pct=(72 + 12 * np.cos(day) - 6 * warmth).round(2), occupancy=people.round(1),
+    ).reset_index(drop=True)  # fmt: skip
 
 
 def _hourly(names: list[str], usage: np.ndarray, start: datetime, end: datetime) -> pd.DataFrame:
@@ -159,12 +181,15 @@ def _forecasts(
     rng: np.random.Generator, names: list[str], usage: np.ndarray, start: datetime, hours: int, every: int
 ) -> pd.DataFrame:
     origins = np.arange(hours, 23, -every)[::-1]
+    width = 0.6 + 0.6 * np.arange(LEADS) / LEADS  # the farther, the wider
+    misread = _slow(rng, usage.shape)  # what no forecast of these hours could know
     rows = []
     for number, name in enumerate(names):
         steps_down, is_silent = number == 1, len(names) > 1 and number == len(names) - 1
-        spread = usage[number].mean() * (0.12 if steps_down else 0.05)
-        p50 = usage[number, origins[:, None] + np.arange(LEADS)] + spread * rng.standard_normal((len(origins), LEADS))
-        for at, median in zip(origins.tolist(), p50.round(4), strict=True):
+        target = origins[:, None] + np.arange(LEADS)
+        spread = width * usage[number, target] * (0.2 if steps_down else 0.09)
+        p50 = usage[number, target] + spread * (0.8 * misread[number, target] + 0.6 * _slow(rng, target.shape))
+        for at, median, spread_kwh in zip(origins.tolist(), p50.round(4), spread, strict=True):
             origin = start + timedelta(hours=at)
             warnings = ["short_history"] if steps_down else []
             if is_silent and at > hours - SILENT_HOURS:
@@ -174,7 +199,7 @@ def _forecasts(
                     "forecast_id": _id(name, origin), "building_id": name, "origin": origin, "purpose": "live",
                     "issued_at": origin + timedelta(minutes=5),
                     "target_hour": list(pd.date_range(origin, periods=LEADS, freq="h")),
-                    "p10_kwh": median - 1.2816 * spread, "p50_kwh": median, "p90_kwh": median + 1.2816 * spread,
+                    "p10_kwh": median - 1.2816 * spread_kwh, "p50_kwh": median, "p90_kwh": median + 1.2816 * spread_kwh,
                     "method": "weekly_profile" if steps_down else "model", "model_name": MODEL[0],
                     "model_version": "1.9.0" if at < hours // 2 else MODEL[1], "warnings": warnings,
                     "created_at": origin + timedelta(minutes=6),
@@ -223,7 +248,7 @@ def _received(names: list[str], usage: np.ndarray, start: datetime, end: datetim
         {
             "building_id": names[0], "device_id": accepted.device_id.iloc[0], "accepted": False,
             "kafka_timestamp": [start + timedelta(days=day, hours=12, minutes=1) for day in range(days)],
-            "rejected_for": [[RULES[day % len(RULES)]] for day in range(days)], "raw_payload": payloads,
+            "rejected_for": [[RULES[(0, 1, 0, 3, 0, 2, 1)[day % 7]]] for day in range(days)], "raw_payload": payloads,
             "payload_bytes": [len(each) for each in payloads],
             "payload_sha256": [hashlib.sha256(each).hexdigest() for each in payloads],
         }
@@ -244,38 +269,52 @@ def _weather(start: datetime, hours: int) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _health(names: list[str], end: datetime, days: int) -> list[dict[str, Any]]:
-    """Every measure, each six hours."""
-    rows = []
+def _health(rng: np.random.Generator, names: list[str], end: datetime, days: int) -> list[dict[str, Any]]:
+    """Every measure, each six hours; the temperature drifts in the last week."""
+    rows, features = [], ("temperature_c", "humidity_pct", "occupancy", "energy_usage_kwh")
+    gaps = rng.uniform(size=(days * 4 + 1, min(len(names), 200))) < 0.06
+    course = np.clip(0.5 + 0.2 * _slow(rng, (12, days * 4 + 1)), 0, 1)
     for step in range(days * 4, -1, -1):
-        at = end - timedelta(hours=6 * step)
+        at, some = end - timedelta(hours=6 * step), course[:, step]
+        drift = np.array([max(0.0, 0.16 - 0.008 * step), 0, 0, 0]) + 0.02 + 0.03 * some[:4]
         fleet = {
-            "freshness_minutes": 61.0, "forecast_age_minutes": 0.0, "completeness": 0.98, "rejected_share": 0.002,
-            "interval_coverage": 0.79, "mae_ratio_to_last_week": 0.7,
+            "freshness_minutes": 61.0, "forecast_age_minutes": 0.0, "completeness": 0.97 + 0.03 * some[4],
+            "rejected_share": 0.001 + 0.004 * some[5], "interval_coverage": 0.77 + 0.05 * some[6],
+            "mae_ratio_to_last_week": 0.62 + 0.1 * some[7],
         }  # fmt: skip
         found = [(measure, "fleet", "fleet", value) for measure, value in fleet.items()]
         for number, name in enumerate(names[:200]):
             is_silent, device = number == len(names) - 1, f"meter-{name.split('-')[-1]}"
+            is_silent_now, whole = is_silent and not step, 1.0 - 0.25 * some[8] * gaps[step, number]
             found += [
-                ("freshness_minutes", "building", name, 361.0 if is_silent and not step else 61.0),
-                ("completeness", "building", name, 0.8 if is_silent and not step else 1.0),
-                ("mae_ratio_to_last_week", "building", name, 0.6 + 0.1 * number % 0.7),
-                ("interval_coverage", "building", name, 0.8),
-                ("residual_bias", "building", name, 0.01 * number % 0.2),
-                ("meter_silent_minutes", "device", device, 360.0 if is_silent and not step else 60.0),
+                ("freshness_minutes", "building", name, 361.0 if is_silent_now else 61.0),
+                ("completeness", "building", name, 0.8 if is_silent_now else whole),
+                ("mae_ratio_to_last_week", "building", name, 0.5 + 0.13 * number % 0.6),
+                ("interval_coverage", "building", name, 0.74 + 0.03 * number % 0.11),
+                ("residual_bias", "building", name, 0.03 * number % 0.1 - 0.03),
+                ("residual_drift_ks", "building", name, 0.05 + 0.02 * number % 0.15),
+                ("meter_silent_minutes", "device", device, 360.0 if is_silent_now else 60.0),
                 ("meter_stuck_hours", "device", device, 30.0 if number == 2 and not step else 1.0),
                 ("meter_late_share", "device", device, 0.0),
                 ("meter_rejected_share", "device", device, 0.04 if number == 0 else 0.0),
             ]
-        found += [("input_drift_psi", "feature", name, 0.03 + 0.001 * step % 0.05)
-                  for name in ("temperature_c", "humidity_pct", "occupancy", "energy_usage_kwh")]  # fmt: skip
-        found += [("input_drift_ks", "feature", name, 0.05) for name in ("temperature_c", "humidity_pct")]
+        found += [("input_drift_psi", "feature", *each) for each in zip(features, drift.tolist(), strict=True)]
+        found += [("input_drift_ks", "feature", *each) for each in zip(features, (drift / 1.5).tolist(), strict=True)]
         found += [("rejected_share", "rule", rule, 0.001) for rule in RULES]
-        found += [("mae_ratio_to_last_week", "model", " ".join(MODEL), 0.7)]
-        for query in ("ingest", "aggregate", "forecast", "publish"):
-            found += [("stream_lag_records", "query", query, float(10 * (step % 3))), ("batch_seconds", "query", query, 1.5),
-                      ("rows_per_second", "query", query, 120.0)]  # fmt: skip
-        found += [("contract_failures", "table", table, 0.0) for table in ("forecasts", "hourly_usage")]
+        of_model = {
+            "mae_ratio_to_last_week": 0.7,
+            "residual_bias": 0.02 * some[9] - 0.008,
+            "residual_drift_ks": 0.04 + 0.04 * some[10],
+        }
+        found += [(measure, "model", " ".join(MODEL), value) for measure, value in of_model.items()]
+        for number, query in enumerate(("ingest", "aggregate", "forecast", "publish")):
+            load = 0.7 + 0.6 * some[number] + 2.5 * (step == 9)
+            found += [("stream_lag_records", "query", query, round((400, 90, 0, 20)[number] * load**2)),
+                      ("batch_seconds", "query", query, (1.4, 2.6, 4.1, 0.8)[number] * load),
+                      ("rows_per_second", "query", query, (900, 240, 60, 120)[number] / load)]  # fmt: skip
+        found += [
+            ("contract_failures", "table", table, 0.0) for table in ("forecasts", "hourly_usage", "received_readings")
+        ]
         rows += [
             {"as_of": at, "measure": measure, "scope": scope, "subject": subject, "value": value, "samples": 168,
              "details": None, "measured_at": at + timedelta(minutes=1)}

@@ -1,0 +1,181 @@
+// Accuracy: models and baselines side by side, by day, by hours ahead and by hour of the day.
+
+import { all } from "../api.js";
+import { lineChart } from "../charts/lines.js";
+import { bars } from "../charts/small.js";
+import { h } from "../dom.js";
+import { choice, field, select } from "../controls.js";
+import { badge, buildingLink, card, pageHead, part, table } from "../parts.js";
+import { moment, number, percent, ratio, words } from "../words.js";
+import { weighted } from "./series.js";
+
+const RANGES = [
+  ["7", "7 days"],
+  ["14", "14 days"],
+  ["28", "28 days"],
+  ["90", "90 days"],
+];
+const MEASURES = [
+  ["mae_kwh", "Mean absolute error"],
+  ["rmse_kwh", "Root mean square error"],
+  ["pinball_kwh", "Pinball loss"],
+  ["interval_coverage", "Actuals within P10 to P90"],
+];
+const MARKS = ["s-1", "s-2", "s-3", "s-4", "s-5"];
+const WORST = 12;
+
+export default function accuracy(context) {
+  const { query } = context;
+  const chosen = () => ({
+    building_id: query.get("building_id"),
+    model_name: query.get("model_name"),
+    from: context.since(Number(query.get("days") ?? 14)),
+  });
+  const measure = () => query.get("measure") ?? "mae_kwh";
+  const by = (column, draw) =>
+    part({
+      empty: "No forecast of this choice has met its actual energy yet.",
+      load: async (signal) => ({
+        rows: await all("/v1/accuracy", { by: column, ...chosen() }, { signal }),
+        measure: measure(),
+      }),
+      draw: ({ rows, measure: of }) => rows.length && draw(rows, of),
+    });
+  const models = part({
+    empty: "No model has forecast in this time.",
+    load: async (signal) => ({
+      rows: await all("/v1/accuracy", { by: "model", ...chosen() }, { signal }),
+      known: await all("/v1/models", {}, { signal }),
+    }),
+    draw: ({ rows, known }) => rows.length && modelTable(rows, known),
+  });
+  const days = by("day", (rows, of) =>
+    compared("by day", rows, of, { x: ({ day }) => Date.parse(day), zone: "UTC", height: 260 }),
+  );
+  const leads = by("lead", (rows, of) =>
+    compared("by hours ahead", rows, of, { x: (row) => row.lead_hours, xName: "Hours ahead", height: 210 }),
+  );
+  const hours = by("hour", (rows, of) =>
+    compared("by local hour", rows, of, { x: (row) => row.local_hour, xName: "Hour", height: 210 }),
+  );
+  const buildings = by("building", (rows) => worstBuildings(rows));
+  const parts = [models, days, leads, hours, buildings];
+  const change = (name) => (value) => {
+    context.remember({ [name]: value });
+    parts.forEach((each) => each.refresh());
+  };
+  return {
+    title: "Accuracy",
+    parts,
+    elements: [
+      pageHead(
+        "Accuracy",
+        "Forecasts beside what happened, always against two baselines: the same hour of last week and of the day before.",
+      ),
+      h(
+        "div",
+        { class: "controls" },
+        choice("Time", RANGES, query.get("days") ?? "14", change("days")),
+        select("Measure of the charts", MEASURES, measure(), change("measure")),
+        field("One building (its id)", query.get("building_id") ?? "", change("building_id")),
+        field("One model (its name)", query.get("model_name") ?? "", change("model_name")),
+      ),
+      card("Models", "All forecasts of the time chosen", models.element),
+      card("Over time", null, days.element),
+      h(
+        "div",
+        { class: "columns" },
+        card("By hours ahead", null, leads.element),
+        card("By hour of the day", null, hours.element),
+      ),
+      card("Buildings with the greatest error", "Against repeating last week, which is the line", buildings.element),
+    ],
+  };
+}
+
+const nameOf = (row) => `${row.model_name} ${row.model_version}`;
+const BASELINES = [
+  ["Last week", "last_week_mae_kwh", "s-base dashed"],
+  ["The day before", "last_day_mae_kwh", "s-base dotted"],
+];
+
+/** A line per model, and the baselines where the measure is one that they have. */
+function compared(title, rows, measure, { x, ...axis }) {
+  const isShare = measure === "interval_coverage";
+  const at = [...new Set(rows.map(x))].sort((a, b) => a - b);
+  const line = (own, column) => at.map((each) => [each, own.find((row) => x(row) === each)?.[column] ?? null]);
+  const models = [...new Set(rows.map(nameOf))].sort();
+  const together = (column) =>
+    at.map((each) => [
+      each,
+      weighted(
+        rows.filter((row) => x(row) === each),
+        column,
+      ),
+    ]);
+  const baselines =
+    measure === "mae_kwh" ? BASELINES.map(([name, column, mark]) => ({ name, mark, points: together(column) })) : [];
+  return lineChart({
+    title: `${MEASURES.find(([name]) => name === measure)[1]} ${title}`,
+    ...axis,
+    unit: isShare ? "" : "kWh",
+    format: isShare ? (value) => percent(value, 0) : number,
+    references: isShare ? [{ at: 0.8, label: "should be" }] : [],
+    series: [
+      ...baselines,
+      ...models.map((name, i) => ({
+        name,
+        mark: MARKS[i % MARKS.length],
+        points: line(
+          rows.filter((row) => nameOf(row) === name),
+          measure,
+        ),
+      })),
+    ],
+  });
+}
+
+function modelTable(rows, known) {
+  const entry = (row) => known.find((model) => nameOf(model) === nameOf(row));
+  const share = (row) => (row.last_week_mae_kwh ? row.mae_kwh / row.last_week_mae_kwh : null);
+  const against = (row) => (share(row) === null ? "–" : badge(share(row) > 1 ? "bad" : "good", ratio(share(row))));
+  return table(
+    "Models",
+    [
+      { name: "Model", cell: (row) => [nameOf(row), " ", entry(row)?.is_champion ? badge("accent", "Champion") : ""] },
+      { name: "Method", cell: ({ method }) => words(method) },
+      { name: "Trained", cell: (row) => (entry(row)?.trained_at ? moment(entry(row).trained_at) : "–") },
+      { name: "Hours", number: true, cell: (row) => number(row.hours) },
+      { name: "MAE, kWh", number: true, cell: (row) => number(row.mae_kwh) },
+      { name: "RMSE, kWh", number: true, cell: (row) => number(row.rmse_kwh) },
+      { name: "CV-RMSE", number: true, cell: (row) => percent(row.cv_rmse) },
+      { name: "NMBE", number: true, cell: (row) => percent(row.nmbe) },
+      { name: "P10 to P90", number: true, cell: (row) => percent(row.interval_coverage) },
+      { name: "MAE over last week's", number: true, cell: against },
+    ],
+    rows,
+    { emphasis: (row) => entry(row)?.is_champion },
+  );
+}
+
+function worstBuildings(rows) {
+  const rated = [...new Set(rows.map((row) => row.building_id))]
+    .map((id) => {
+      const own = rows.filter((row) => row.building_id === id);
+      const [mae, week] = [weighted(own, "mae_kwh"), weighted(own, "last_week_mae_kwh")];
+      return { id, mae, share: week ? mae / week : null };
+    })
+    .filter(({ share }) => share !== null);
+  if (!rated.length) return null;
+  const worst = rated.sort((a, b) => b.share - a.share).slice(0, WORST);
+  return bars(
+    "Error against repeating last week",
+    worst.map(({ id, mae, share }) => ({
+      name: buildingLink(id),
+      value: share,
+      mark: share > 1 ? "bad" : "good",
+      text: `${ratio(share)} · ${number(mae, "kWh")}`,
+    })),
+    { reference: 1, valueName: "Error, repeating last week = 1, and in kWh" },
+  );
+}

@@ -1,0 +1,339 @@
+"""The dashboard in a real Chromium, over a real server and lake: one browser, one server."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+from tests.lib.serving.conftest import served, settings_of
+from tests.lib.serving.lake import append, forecasts_of, write_lake
+from tests.lib.serving.screenshots import PHONE, WIDE, chromium, executable, show, this_hour
+
+from wattcast.serving.keys import Keys
+
+PAGES = {
+    "": ("Fleet", "building-0"),
+    "buildings/building-1": ("building-1", "A step down: medians by hour of the week"),
+    "accuracy": ("Accuracy", "wattcast-mlp 2.0.0"),
+    "alerts": ("Alerts", "has sent nothing for 6 hours"),
+    "devices": ("Devices", "meter-0"),
+    "quality?days=28": ("Data quality", "Energy below zero where that is not allowed"),
+    "drift": ("Drift", "Temperature"),
+    "pipeline": ("Pipeline", "Reporting"),
+}
+HOSTILE = "<img src=x onerror=\"document.title='taken'\">/../&amp;?#%"
+TABLES = ("buildings", "hourly_usage", "forecasts", "forecast_scores", "received_readings", "health", "alerts")
+NOTHING_YET = {
+    "": "Nothing has arrived yet",
+    "accuracy": "No model has forecast in this time.",
+    "alerts": "No alert matches: all is quiet.",
+    "devices": "No device matches.",
+    "quality": "Nothing was rejected in this time.",
+    "drift": "The monitor has not measured it yet",
+    "pipeline": "No query has reported yet",
+}
+
+if executable() is None and os.environ.get("WATTCAST_REQUIRE_CHROMIUM"):
+    raise pytest.UsageError("WATTCAST_REQUIRE_CHROMIUM is set, but there is no chromium on the path.")
+pytestmark = pytest.mark.skipif(executable() is None, reason="needs Chromium: install chromium")
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A server of the dashboard, its lake, and the end of what is known in it."""
+
+    address: str
+    lake: Path
+    end: datetime
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    folder, end = tmp_path_factory.mktemp("dashboard"), this_hour() - timedelta(hours=1)
+    write_lake(folder / "lake", buildings=5, days=14, end=end)
+    append(folder / "lake", "forecasts", forecasts_of([HOSTILE], end))
+    append(folder / "lake", "alerts", [hostile_alert(end)])
+    append(folder / "lake", "received_readings", [hostile_reading(end)])
+    with served(settings_of(folder)) as client:
+        yield Dashboard(address(client), folder / "lake", end)
+
+
+def address(client: httpx.Client) -> str:
+    return str(client.base_url).rstrip("/")
+
+
+def hostile_alert(end: datetime) -> dict[str, object]:
+    return {
+        "alert_id": "hostile", "state": "firing", "changed_at": end, "rule": HOSTILE, "severity": "critical",
+        "scope": "building", "subject": HOSTILE, "started_at": end, "value": 1.0, "threshold": 0.0, "message": HOSTILE,
+        "created_at": end,
+    }  # fmt: skip
+
+
+def hostile_reading(end: datetime) -> dict[str, object]:
+    return {
+        "building_id": HOSTILE, "device_id": HOSTILE, "accepted": False, "kafka_topic": "readings", "kafka_partition": 7,
+        "kafka_offset": 1, "kafka_timestamp": end + timedelta(minutes=1), "rejected_for": [HOSTILE],
+        "raw_payload": HOSTILE.encode(), "payload_bytes": len(HOSTILE), "payload_sha256": "0" * 64,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def page(browser: Browser, dashboard: Dashboard) -> Iterator[Page]:
+    """A page that must neither err nor ask another host."""
+    page = browser.new_page(viewport=WIDE, reduced_motion="reduce")
+    errors, hosts = watched(page)
+    yield page
+    page.close()
+    assert not errors
+    assert hosts <= {dashboard.address}
+
+
+def watched(page: Page) -> tuple[list[str], set[str]]:
+    """What a page says of errors, and whom it asks."""
+    errors: list[str] = []
+    hosts: set[str] = set()
+
+    def said(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            errors.append(message.text)
+
+    def asked(request: Request) -> None:
+        hosts.add("/".join(request.url.split("/")[:3]))
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", asked)
+    return errors, hosts
+
+
+@pytest.mark.parametrize("words", PAGES)
+def test_page_loads_with_what_the_lake_holds(page: Page, dashboard: Dashboard, words: str) -> None:
+    heading, said = PAGES[words]
+    show(page, dashboard.address, words)
+    expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+    expect(page.locator("main")).to_contain_text(said)
+    expect(page.locator("main .banner")).to_have_count(0)
+    expect(page.locator("#live-text")).to_have_text("Live")
+    expect(page).to_have_title(f"{heading} · Wattcast")
+
+
+@pytest.mark.parametrize("words", [*PAGES, f"buildings/{HOSTILE.replace('%', '%25').replace('/', '%2F')}"])
+def test_page_fits_a_phone(browser: Browser, dashboard: Dashboard, words: str) -> None:
+    page = browser.new_page(viewport=PHONE)
+    show(page, dashboard.address, words.replace("?#", "%3F%23"))
+    assert page.evaluate("() => document.documentElement.scrollWidth") == PHONE["width"]
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("words", PAGES)
+def test_axe_finds_no_serious_fault(browser: Browser, dashboard: Dashboard, words: str, scheme: str) -> None:
+    context = browser.new_context(viewport=WIDE, color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
+    page = context.new_page()
+    show(page, dashboard.address, words)
+    for summary in page.locator("main summary").all()[:3]:
+        summary.click()
+    found = Axe().run(page)
+    context.close()
+    assert len(found.response["passes"]) > 15
+    faults = [each for each in found.response["violations"] if each["impact"] in ("serious", "critical")]
+    assert not faults, found.generate_report()
+
+
+def test_new_commit_is_seen_without_a_reload(page: Page, dashboard: Dashboard) -> None:
+    show(page, dashboard.address, "buildings/building-3")
+    count = int(page.locator("#alert-count").inner_text().split()[0])
+    expect(page.locator("main")).to_contain_text("None: it is as good as it gets.")
+    newer = forecasts_of(["building-3"], dashboard.end + timedelta(hours=1)).assign(warnings=[["flat_meter"]])
+    append(dashboard.lake, "forecasts", newer)
+    expect(page.locator("main")).to_contain_text("one and the same value for 24 hours", timeout=30_000)
+    append(dashboard.lake, "alerts", [hostile_alert(dashboard.end) | {"alert_id": "new", "message": "Look here."}])
+    expect(page.locator("#announcer")).to_have_text("New alert: Look here.", timeout=30_000)
+    expect(page.locator("#alert-count")).to_have_text(f"{count + 1} open", timeout=30_000)
+
+
+def test_forecast_is_shown_as_it_was_issued_at_a_past_time(page: Page, dashboard: Dashboard) -> None:
+    show(page, dashboard.address, "buildings/building-0")
+    asked = dashboard.end - timedelta(days=2) + timedelta(minutes=30)
+    page.get_by_label("As issued at (UTC)").fill(f"{asked:%Y-%m-%dT%H:%M}")
+    first_hour = page.locator("dt:text-is('First hour') + dd")
+    expect(first_hour).to_contain_text(f"{asked:%H}:00 UTC")
+    expect(first_hour).to_contain_text(f"{asked:%a} {asked.day} {asked:%b}")
+    assert f"as_of={asked:%Y-%m-%dT%H}%3A30" in page.url
+    page.get_by_role("button", name="The newest").click()
+    expect(first_hour).to_contain_text(
+        f"{dashboard.end:%a} {dashboard.end.day} {dashboard.end:%b}, {dashboard.end:%H}:00"
+    )
+
+
+def test_search_narrows_the_list_of_buildings(page: Page, dashboard: Dashboard) -> None:
+    show(page, dashboard.address, "")
+    rows = page.get_by_role("table", name="Buildings", exact=True).get_by_role("rowheader")
+    expect(rows).to_have_count(6)
+    page.get_by_label("Search by id").fill("ING-2")
+    expect(rows).to_have_text(["building-2"])
+    page.get_by_label("Search by id").fill("nowhere")
+    expect(page.locator("main")).to_contain_text("No building matches.")
+
+
+def test_hostile_names_are_shown_as_text(page: Page, dashboard: Dashboard) -> None:
+    for words in ("", "alerts", "devices", "quality"):
+        show(page, dashboard.address, words)
+        expect(page.get_by_text(HOSTILE).first).to_be_visible()
+        expect(page.locator("main img")).to_have_count(0)
+    show(page, dashboard.address, "")
+    page.get_by_role("rowheader").get_by_role("link", name=HOSTILE).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE)
+    expect(page).to_have_title(f"{HOSTILE} · Wattcast")
+    expect(page.locator("main")).to_contain_text("None: it is as good as it gets.")
+
+
+def test_everything_can_be_reached_by_keyboard(page: Page, dashboard: Dashboard) -> None:
+    show(page, dashboard.address, "")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    chart = page.get_by_role("slider", name=re.compile("Mean absolute error by day"))
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if chart.evaluate("(chart) => chart === document.activeElement"):
+            break
+    expect(chart).to_be_focused()
+    page.keyboard.press("Home")
+    first = chart.get_attribute("aria-valuetext")
+    assert re.search(r"UTC: The day before \d.*Forecast \d", first or "")
+    page.keyboard.press("ArrowRight")
+    expect(chart).not_to_have_attribute("aria-valuetext", first or "")
+    expect(page.locator(".tip").first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".tip").first).to_be_hidden()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(
+        page.get_by_role("region", name=re.compile("Mean absolute error.*table")).get_by_role("row").nth(1)
+    ).to_be_visible()
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Drift").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1, name="Drift")).to_be_focused()
+
+
+def test_menu_of_a_phone_works_by_keyboard(browser: Browser, dashboard: Dashboard) -> None:
+    page = browser.new_page(viewport=PHONE)
+    show(page, dashboard.address, "")
+    menu, link = page.get_by_role("button", name="Menu"), page.get_by_role("link", name="Pipeline")
+    expect(link).to_be_hidden()
+    menu.press("Enter")
+    expect(menu).to_have_attribute("aria-expanded", "true")
+    link.press("Escape")
+    expect(menu).to_be_focused()
+    menu.press("Enter")
+    link.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Pipeline")
+    expect(link).to_be_hidden()
+    page.close()
+
+
+def test_lost_server_is_said_and_what_was_read_stays(browser: Browser, dashboard: Dashboard) -> None:
+    page = browser.new_page(viewport=WIDE)
+    show(page, dashboard.address, "devices")
+    page.context.set_offline(True)
+    page.get_by_role("radio", name="Silent").check()
+    expect(page.get_by_role("alert")).to_contain_text(
+        "The server cannot be reached. What you see may be old. What you see was read"
+    )
+    expect(page.get_by_role("rowheader").first).to_be_visible()
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("alert")).to_have_text("")
+    expect(page.get_by_role("rowheader")).to_have_text(["meter-4"])
+    page.close()
+
+
+def test_unknown_building_and_page_are_said_in_a_sentence(browser: Browser, dashboard: Dashboard) -> None:
+    page = browser.new_page(viewport=WIDE)
+    show(page, dashboard.address, "buildings/nowhere")
+    expect(page.get_by_role("alert").first).to_contain_text("nowhere")
+    page.goto(f"{dashboard.address}/#/what")
+    expect(page.get_by_role("heading", level=1)).to_have_text("No such page")
+    page.close()
+
+
+def test_key_is_asked_for_and_kept_in_the_tab_alone(browser: Browser, tmp_path: Path) -> None:
+    write_lake(tmp_path / "lake", buildings=2, days=9, end=this_hour() - timedelta(hours=1))
+    current = settings_of(tmp_path)
+    _, key = Keys.of(current).create("dashboard", ("read",))
+    with served(current, auth=True) as client:
+        page = browser.new_page(viewport=WIDE)
+        page.goto(address(client))
+        field = page.get_by_label("API key")
+        field.fill("wrong")
+        field.press("Enter")
+        expect(page.get_by_role("alert").filter(has_text="does not take this key")).to_be_visible()
+        field.fill(key)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.locator("main")).to_contain_text("building-1")
+        expect(page.locator("#live-text")).to_have_text("Live")
+        assert page.evaluate("() => localStorage.length + document.cookie.length") == 0
+        page.reload()
+        expect(page.locator("main")).to_contain_text("building-1")
+        page.get_by_role("button", name="Forget the API key").click()
+        expect(page.get_by_role("dialog", name="Sign in")).to_be_visible()
+        page.close()
+
+
+def test_empty_lake_is_told_in_sentences(browser: Browser, tmp_path: Path) -> None:
+    for table in TABLES:
+        append(tmp_path / "lake", table, [])
+    with served(settings_of(tmp_path)) as client:
+        page = browser.new_page(viewport=WIDE)
+        errors, _ = watched(page)
+        for words, sentence in NOTHING_YET.items():
+            show(page, address(client), words)
+            expect(page.locator("main")).to_contain_text(sentence)
+        page.close()
+        assert not errors
+
+
+def test_old_data_are_shown_with_their_age(browser: Browser, tmp_path: Path) -> None:
+    write_lake(tmp_path / "lake", buildings=2, days=9, end=this_hour() - timedelta(hours=9))
+    current = settings_of(tmp_path).with_changes(forecasting={"clock": "wall"})
+    with served(current.model_copy(update={"state": tmp_path})) as client:
+        page = browser.new_page(viewport=WIDE)
+        show(page, address(client), "")
+        expect(page.locator(".banner.warn")).to_contain_text("Nothing has arrived since")
+        expect(page.locator("main dl").first).to_contain_text("Stale: nothing newer has arrived")
+        expect(page.locator("main dl").first).to_contain_text("2 stale")
+        page.close()
+
+
+def test_browser_asks_for_the_files_anew_so_that_versions_never_mix(dashboard: Dashboard) -> None:
+    first = httpx.get(f"{dashboard.address}/static/main.js")
+    assert (first.status_code, first.headers["cache-control"]) == (200, "no-cache")
+    assert "default-src 'self'" in first.headers["content-security-policy"]
+    again = httpx.get(f"{dashboard.address}/static/main.js", headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304
+
+
+def test_files_hold_no_script_or_style_within_a_page_and_name_no_other_host() -> None:
+    static = Path(__file__).parents[3] / "lib/wattcast/serving/static"
+    files = [each for each in static.rglob("*") if each.is_file()]
+    assert {each.suffix for each in files} == {".html", ".css", ".js", ".svg"}
+    for each in files:
+        text = each.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?://|innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", text), each
+    index = (static / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r"<style|<script(?![^>]*\bsrc=)|\sstyle=|\son\w+=", index)
