@@ -92,7 +92,9 @@ def test_job_file_says_it_as_the_command_does(job: str, old_java: dict[str, str]
 
 
 def test_unknown_job_is_refused_with_the_known_ones() -> None:
-    known = "There is no job dance: there are ingest, aggregate, forecast, publish, score, pipeline, backfill, monitor.\n"
+    known = (
+        "There is no job dance: there are ingest, aggregate, forecast, publish, score, pipeline, backfill, monitor.\n"
+    )
     assert sentence(WATTCAST, "run", "dance", status=2) == known
 
 
@@ -148,7 +150,10 @@ def test_second_runner_of_a_query_is_a_sentence(embedded_broker: EmbeddedBroker,
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("SELECT * FROM meters", "There is no table or view `meters`: there are alerts, buildings, forecast_scores, forecasts, "),
+        (
+            "SELECT * FROM meters",
+            "There is no table or view `meters`: there are alerts, buildings, forecast_scores, forecasts, ",
+        ),
         ("SELEC 1", "PARSE_SYNTAX_ERROR"),
         ("SELECT no_such FROM readings", "UNRESOLVED_COLUMN"),
         ("SELECT 1 / 0", "DIVIDE_BY_ZERO"),
