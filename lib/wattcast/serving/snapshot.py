@@ -157,6 +157,7 @@ class Snapshot:
                 log.warning("%s", error.detail)
             self.lake.problems[table.name] = error.detail
             return False
+        self.lake.problems.pop(table.name, None)
         return True
 
 

@@ -84,14 +84,14 @@ class Lake:
         self.problems: dict[str, str] = {}
 
     def look(self, name: str) -> Table | None:
-        """The newest version of a table; None, with the reason in `problems`, where it cannot be had."""
+        """The newest version of a table; None, with the reason in `problems`, where it cannot be had. Who has read it takes the
+        reason away: a version that is there may have a file that is not whole."""
         try:
             with readable(name):
                 self._tables[name] = self._newest(name)
         except Unavailable as error:
             self.problems[name] = error.detail
             return None
-        self.problems.pop(name, None)
         return self._tables[name]
 
     def table(self, name: str) -> Table:
