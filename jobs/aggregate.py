@@ -24,7 +24,7 @@ def aggregate(run: Run) -> list[StreamingQuery]:
 
 def of_batch(run: Run, batch: DataFrame, existing: Snapshot) -> DataFrame | None:
     """What follows from the readings of one batch; None where it has none that were accepted."""
-    until = batch.agg(F.max("kafka_timestamp")).first()[0]  # type: ignore[index]  # an aggregate has one row
+    ((until,),) = batch.agg(F.max("kafka_timestamp")).collect()
     return None if until is None else missing_hours(run, hours_of(batch), existing, until)
 
 

@@ -5,6 +5,7 @@ Here Spark finds the rows that matter; `wattcast.revisions` says what follows fr
 
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame
@@ -138,7 +139,8 @@ def _existing(existing: DataFrame) -> DataFrame:
     )  # fmt: skip
 
 
-def by_bucket(rows: DataFrame):  # type: ignore[no-untyped-def]  # GroupedData has no public type that fits cogroup
+def by_bucket(rows: DataFrame) -> Any:  # GroupedData has no public type that fits cogroup
+    """Rows in groups of buildings, one a shuffle partition, so that a call has many buildings at a time."""
     buckets = int(rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
     return rows.groupBy(F.pmod(F.hash("building_id"), F.lit(buckets)).alias("bucket"))
 

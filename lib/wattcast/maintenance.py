@@ -93,7 +93,7 @@ def _delete_expired(lake: Lakehouse, name: str) -> int:
     retention = contract(name).retention
     if retention is None:
         return 0
-    newest = lake.table(name).agg(F.max(retention.column)).first()[0]  # type: ignore[index]  # an aggregate has one row
+    ((newest,),) = lake.table(name).agg(F.max(retention.column)).collect()
     if newest is None:
         return 0
     is_expired = F.col(retention.column) < F.lit(newest - timedelta(days=retention.days))

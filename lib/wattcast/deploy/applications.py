@@ -82,8 +82,7 @@ APPLICATIONS = (
     Application(
         "sql-gateway", Kind.STREAMING,
         driver=Size(1, heap_mib=1536, python_mib=PANDAS_MIB),  # the results of all clients pass through it
-        executor=Size(2, heap_mib=2048), executors=(1, 4),
-        arguments=("--host", "0.0.0.0"),  # noqa: S104  # behind the network policy; there is no password
+        executor=Size(2, heap_mib=2048), executors=(1, 4),  # on loopback: there is no password, but `kubectl port-forward`
     ),
     Application(
         "pipeline", Kind.STREAMING, secrets=(KAFKA, MODEL), gpu_on="executor",

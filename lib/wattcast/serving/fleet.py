@@ -33,8 +33,10 @@ class Remembered(Generic[T]):
         made = self._made
         if made and time.monotonic() - made[0] < self._seconds:
             return made[1]
-        if not self._lock.acquire(blocking=made is None):
-            return made[1]  # type: ignore[index]  # it is not None, else we would have waited
+        if made and not self._lock.acquire(blocking=False):
+            return made[1]
+        if not made:
+            self._lock.acquire()
         try:
             made = self._made
             if made is None or time.monotonic() - made[0] >= self._seconds:

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from wattcast.serving import cursors, fleet
@@ -15,25 +14,10 @@ from wattcast.serving.formats import IN_ANY_FORMAT, NOT_MODIFIED, Asked, as_json
 from wattcast.serving.models import models as models_of
 from wattcast.serving.problems import Problem
 from wattcast.serving.queries import HOUR, time_range
-from wattcast.serving.schemas import Accuracy, Building, Model, Overview
+from wattcast.serving.schemas import Accuracy, Building, Model, Overview, Page
 from wattcast.serving.snapshot import LIVE, Snapshot
 
 router = APIRouter(tags=["fleet"])
-
-
-class Buildings(BaseModel):
-    items: list[Building]
-    next_cursor: str | None
-
-
-class Accuracies(BaseModel):
-    items: list[Accuracy]
-    next_cursor: str | None
-
-
-class Models(BaseModel):
-    items: list[Model]
-    next_cursor: str | None
 
 
 @router.get("/v1/overview", response_model=Overview, responses=NOT_MODIFIED, summary="The fleet at a glance")
@@ -57,7 +41,9 @@ def mae_of_a_week(lake: Snapshot) -> float | None:
     return sum(row["mae_kwh"] * row["hours"] for row in rows) / hours if hours else None
 
 
-@router.get("/v1/buildings", response_model=Buildings, responses=IN_ANY_FORMAT, summary="Buildings, and search in them")
+@router.get(
+    "/v1/buildings", response_model=Page[Building], responses=IN_ANY_FORMAT, summary="Buildings, and search in them"
+)
 def buildings(
     request: Request,
     lake: Lake,
@@ -95,7 +81,7 @@ def building(request: Request, lake: Lake, building_id: BuildingId) -> Response:
 
 @router.get(
     "/v1/accuracy",
-    response_model=Accuracies,
+    response_model=Page[Accuracy],
     responses=IN_ANY_FORMAT,
     summary="Errors of forecasts against what happened",
 )
@@ -120,7 +106,7 @@ def accuracy(
 
 @router.get(
     "/v1/models",
-    response_model=Models,
+    response_model=Page[Model],
     responses=IN_ANY_FORMAT,
     summary="Versions of models: who forecasts, and how well",
 )

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from wattcast.serving import cursors
@@ -25,19 +24,9 @@ from wattcast.serving.formats import IN_ANY_FORMAT, Asked, as_json, format_of, i
 from wattcast.serving.problems import Problem
 from wattcast.serving.queries import history as hours_of
 from wattcast.serving.queries import time_range
-from wattcast.serving.schemas import Forecast, ForecastRow, HistoryHour
+from wattcast.serving.schemas import Forecast, ForecastRow, HistoryHour, Page
 
 router = APIRouter(tags=["forecasts"])
-
-
-class Forecasts(BaseModel):
-    items: list[Forecast]
-    next_cursor: str | None
-
-
-class History(BaseModel):
-    items: list[HistoryHour]
-    next_cursor: str | None
 
 
 @router.get(
@@ -79,7 +68,7 @@ async def _of_the_past(request: Request, server: Any, building_id: str, as_of: A
 
 @router.get(
     "/v1/forecasts",
-    response_model=Forecasts,
+    response_model=Page[Forecast],
     responses=IN_ANY_FORMAT,
     summary="The current forecasts of many buildings",
 )
@@ -116,7 +105,7 @@ def forecasts(
 
 @router.get(
     "/v1/buildings/{building_id:path}/history",
-    response_model=History,
+    response_model=Page[HistoryHour],
     responses=IN_ANY_FORMAT,
     summary="What a building used, and what was forecast",
 )

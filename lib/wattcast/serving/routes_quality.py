@@ -4,46 +4,20 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from wattcast.serving import cursors, fleet, queries
 from wattcast.serving.asked import Cursor, From, Lake, Limit, Name, Server, To, page_rows
 from wattcast.serving.formats import IN_ANY_FORMAT, Asked, items
-from wattcast.serving.schemas import Alert, Device, Health, Rejected, RejectedByRule
+from wattcast.serving.schemas import Alert, Device, Health, Page, Rejected, RejectedByRule
 from wattcast.serving.snapshot import HEALTH_COLUMNS
 
 router = APIRouter(tags=["quality"])
 
 
-class Devices(BaseModel):
-    items: list[Device]
-    next_cursor: str | None
-
-
-class RejectedRecords(BaseModel):
-    items: list[Rejected]
-    next_cursor: str | None
-
-
-class RejectedByRules(BaseModel):
-    items: list[RejectedByRule]
-    next_cursor: str | None
-
-
-class Measurements(BaseModel):
-    items: list[Health]
-    next_cursor: str | None
-
-
-class Alerts(BaseModel):
-    items: list[Alert]
-    next_cursor: str | None
-
-
 @router.get(
     "/v1/devices",
-    response_model=Devices,
+    response_model=Page[Device],
     responses=IN_ANY_FORMAT,
     summary="Meters and sensors: last seen, last rejected, and why",
 )
@@ -69,7 +43,7 @@ def devices(
 
 @router.get(
     "/v1/rejected",
-    response_model=RejectedRecords,
+    response_model=Page[Rejected],
     responses=IN_ANY_FORMAT,
     summary="Rejected readings, with every rule that they broke",
 )
@@ -97,7 +71,7 @@ def rejected(
 
 @router.get(
     "/v1/rejected/summary",
-    response_model=RejectedByRules,
+    response_model=Page[RejectedByRule],
     responses=IN_ANY_FORMAT,
     summary="How many records broke which rule",
 )
@@ -106,7 +80,7 @@ def rejected_summary(request: Request, lake: Lake, start: From = None, end: To =
 
 
 @router.get(
-    "/v1/health", response_model=Measurements, responses=IN_ANY_FORMAT, summary="What was measured of the platform"
+    "/v1/health", response_model=Page[Health], responses=IN_ANY_FORMAT, summary="What was measured of the platform"
 )
 def health(
     request: Request,
@@ -133,7 +107,9 @@ def health(
     return items(request, found[:rows], Health, asked=form, next_cursor=_cursor("health", found, rows, order))
 
 
-@router.get("/v1/alerts", response_model=Alerts, responses=IN_ANY_FORMAT, summary="Alerts that are firing, or were")
+@router.get(
+    "/v1/alerts", response_model=Page[Alert], responses=IN_ANY_FORMAT, summary="Alerts that are firing, or were"
+)
 def alerts(
     request: Request,
     lake: Lake,

@@ -1,7 +1,7 @@
 """What the API answers with, as pydantic models, from which the OpenAPI document and the types of Arrow come."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +15,16 @@ class _Item(BaseModel):
 
 def _example(**values: Any) -> ConfigDict:
     return ConfigDict(extra="forbid", protected_namespaces=(), json_schema_extra={"examples": [values]})
+
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    """Some of the items that were asked for, and where the next ones begin: null where there are no more."""
+
+    items: list[T]
+    next_cursor: str | None
 
 
 class ProblemBody(BaseModel):
@@ -45,7 +55,24 @@ class ForecastHour(_Item):
 HOUR = {"target_hour": "2026-03-15T00:00:00Z", "lead_hours": 1, "p10_kwh": 9.1, "p50_kwh": 10.2, "p90_kwh": 11.4}
 
 
-class Forecast(_Item):
+class _Issued(_Item):
+    """What all hours of a forecast have in common. `age_seconds` is since `issued_at`; `is_stale` that another should have come
+    long ago."""
+
+    forecast_id: str | None
+    building_id: str
+    origin: datetime
+    issued_at: datetime
+    created_at: datetime
+    method: Method
+    model_name: str
+    model_version: str
+    warnings: list[str]
+    age_seconds: int | None
+    is_stale: bool | None
+
+
+class Forecast(_Issued):
     """A forecast. `age_seconds` is since `issued_at`; `is_stale` that another should have come long ago."""
 
     model_config = _example(
@@ -53,39 +80,11 @@ class Forecast(_Item):
         issued_at="2026-03-15T00:05:00Z", created_at="2026-03-15T00:05:06Z", method="model", model_name="wattcast-mlp",
         model_version="2.0.0", warnings=[], age_seconds=1260, is_stale=False, hours=[HOUR],
     )  # fmt: skip
-    forecast_id: str | None
-    building_id: str
-    origin: datetime
-    issued_at: datetime
-    created_at: datetime
-    method: Method
-    model_name: str
-    model_version: str
-    warnings: list[str]
-    age_seconds: int | None
-    is_stale: bool | None
     hours: list[ForecastHour]
 
 
-class ForecastRow(_Item):
+class ForecastRow(ForecastHour, _Issued):
     """An hour of a forecast, as CSV and Arrow have it."""
-
-    building_id: str
-    forecast_id: str | None
-    origin: datetime
-    issued_at: datetime
-    created_at: datetime
-    target_hour: datetime
-    lead_hours: int
-    p10_kwh: Kwh
-    p50_kwh: Kwh
-    p90_kwh: Kwh
-    method: Method
-    model_name: str
-    model_version: str
-    warnings: list[str]
-    age_seconds: int | None
-    is_stale: bool | None
 
 
 class Building(_Item):
