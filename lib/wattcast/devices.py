@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
 from pyarrow.acero import AggregateNodeOptions, Declaration, FilterNodeOptions, ProjectNodeOptions, ScanNodeOptions
+
+from wattcast.alerts import alert_rules
+from wattcast.tables import table
+from wattcast.vitals import stuck_hours
 
 State = Literal["ok", "silent", "rejected", "stuck", "late"]
 STATES: tuple[State, ...] = ("silent", "rejected", "stuck", "late", "ok")  # the first that holds is the state
@@ -25,12 +27,17 @@ UNKNOWN_INTERVAL_MINUTES = 60.0  # of a device that metadata do not tell of and 
 
 @dataclass(frozen=True)
 class Limits:
-    """From where on a device is not well. Stuck is what the forecasts call a flat meter."""
+    """Beyond which a device is not well: by default where the rules of conf/alerts.yaml raise an alert."""
 
-    silent_minutes: float = 180
-    stuck_hours: float = 24
-    late_share: float = 0.1
-    rejected_share: float = 0.1
+    silent_minutes: float
+    rejected_share: float
+    stuck_hours: float
+    late_share: float
+
+    @classmethod
+    def of_alerts(cls) -> Self:
+        limits = {rule.name: rule.threshold for rule in alert_rules()}
+        return cls(*(limits.get(f"meter_{state}", float("inf")) for state in STATES[:-1]))
 
 
 @dataclass(frozen=True)
@@ -69,14 +76,14 @@ def devices(
     building_id: str | None = None,
     grace_minutes: int = 5,
     heard_within_days: int = 30,
-    limits: Limits = Limits(),
+    limits: Limits | None = None,
 ) -> Devices:
     """The devices heard in the days before `as_of`, which is by default the newest arrival in the lake.
 
     A reading is late if it arrived more than `grace_minutes` after the end of its interval. ValueError where the lake cannot be
     read.
     """
-    received, buildings = (_dataset(lake_uri, table) for table in ("received_readings", "buildings"))
+    received, buildings = (table(lake_uri, name) for name in ("received_readings", "buildings"))
     is_meant = pc.scalar(True) if building_id is None else ds.field("building_id") == building_id
     at = as_of or _newest_arrival(received, is_meant)
     if at is None:
@@ -96,15 +103,7 @@ def devices(
     metadata = buildings.to_table(["building_id", "reading_interval_minutes"], filter=is_meant)
     found = _told(last, _frame(detail), _frame(rejected), metadata.to_pandas(), at, grace_minutes)
     nameless = int(pc.sum(pc.or_(rejected["building_id"].is_null(), rejected["device_id"].is_null())).as_py() or 0)
-    return Devices(at, tuple(_devices(found, at, limits)), nameless)
-
-
-def _dataset(lake_uri: str, table: str) -> ds.Dataset:
-    try:
-        return DeltaTable(f"{lake_uri}/{table}").to_pyarrow_dataset()
-    except DeltaError as error:
-        why = str(error).splitlines()[0]
-        raise ValueError(f"The table {table} of the lake cannot be read: {why}") from error
+    return Devices(at, tuple(_devices(found, at, limits or Limits.of_alerts())), nameless)
 
 
 def _newest_arrival(received: ds.Dataset, wanted: pc.Expression) -> datetime | None:
@@ -159,6 +158,7 @@ def _told(
     first = first[first.kafka_timestamp > at - DAY]
     first["is_late"] = (first.kafka_timestamp - first.measured_at).dt.total_seconds() / 60 > first.minutes + grace
     newest["missing"] = newest.step - newest.minutes
+    newest["end"] = newest.measured_at + pd.to_timedelta(newest.minutes, unit="min")
     gaps = newest[(newest.missing > 0) & (newest.kafka_timestamp > at - DAY)].groupby(DEVICE)["missing"]
     refused = rejected.groupby(DEVICE)
     return last.assign(
@@ -166,20 +166,10 @@ def _told(
         rejected_24h=refused.size(),
         last_rejected_for=refused["rejected_for"].last(),
         late_share=first.groupby(DEVICE)["is_late"].mean(),
-        stuck_hours=_stuck_hours(newest),
+        stuck_hours=stuck_hours(newest, DEVICE),
         gaps_24h=gaps.size(),
         longest_gap_minutes=gaps.max(),
     )
-
-
-def _stuck_hours(newest: pd.DataFrame) -> pd.Series:
-    """Hours from the first of the last readings that are all alike to the end of the last one."""
-    is_other = newest.energy_usage_kwh != newest.groupby(DEVICE)["energy_usage_kwh"].transform("last")
-    others = newest.measured_at.where(is_other).groupby([newest[name] for name in DEVICE])
-    alike = newest[~(newest.measured_at <= others.transform("max"))].groupby(DEVICE)
-    span: pd.Series = alike["measured_at"].max() - alike["measured_at"].min()
-    hours: pd.Series = span.dt.total_seconds() / 3600 + alike["minutes"].first() / 60
-    return hours
 
 
 def _devices(told: pd.DataFrame, at: datetime, limits: Limits) -> Iterator[Device]:
@@ -189,9 +179,9 @@ def _devices(told: pd.DataFrame, at: datetime, limits: Limits) -> Iterator[Devic
     share = told.rejected_24h / (told.readings_24h + told.rejected_24h).where(lambda total: total > 0, 1)
     holds = [
         silent_minutes > limits.silent_minutes,
-        share >= limits.rejected_share,
-        told.stuck_hours >= limits.stuck_hours,
-        told.late_share >= limits.late_share,
+        share > limits.rejected_share,
+        told.stuck_hours > limits.stuck_hours,
+        told.late_share > limits.late_share,
     ]
     told["state"] = np.select([each.to_numpy(bool) for each in holds], list(STATES[:-1]), STATES[-1])
     for (building_id, device_id), row in zip(told.index, told.to_dict("records"), strict=True):

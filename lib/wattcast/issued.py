@@ -7,13 +7,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pandas as pd
 import pyarrow.dataset as ds
-from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
 
 from wattcast.contexts import HOUR_US, History
 from wattcast.forecasting import LEVELS, LIVE, METADATA, MODEL, VALUES, WEATHER
 from wattcast.ladder import Array, Building, Context
 from wattcast.settings import Settings
+from wattcast.tables import table
 
 
 @dataclass(frozen=True)
@@ -91,15 +90,10 @@ def _history(rows: pd.DataFrame, order: Sequence[str], values: Sequence[str]) ->
     return History(hour // HOUR_US, available, ordered[list(values)].to_numpy(np.float64))
 
 
-def _rows(settings: Settings, table: str, wanted: ds.Expression, columns: Sequence[str]) -> pd.DataFrame:
+def _rows(settings: Settings, name: str, wanted: ds.Expression, columns: Sequence[str]) -> pd.DataFrame:
     """These columns of the rows wanted, of the newest version of a table; times are in UTC."""
-    uri = f"{settings.lake_uri}/{table}"
-    try:
-        rows: pd.DataFrame = DeltaTable(uri).to_pyarrow_dataset().to_table(list(columns), filter=wanted).to_pandas()
-    except DeltaError as error:
-        why = str(error).splitlines()[0]
-        raise ValueError(f"The table {table} of the lake cannot be read: {why}") from error
-    return rows
+    found: pd.DataFrame = table(settings.lake_uri, name).to_table(list(columns), filter=wanted).to_pandas()
+    return found
 
 
 def _micros(time: pd.Timestamp) -> int:

@@ -142,17 +142,17 @@ def register(app: typer.Typer) -> None:
 
 def _buildings(settings: "Settings") -> "list[tuple[object, ...]]":
     """The metadata of the lake; none where there is no lake yet."""
-    from deltalake import DeltaTable
-    from deltalake.exceptions import DeltaError, TableNotFoundError
+    from deltalake.exceptions import TableNotFoundError
 
     from wattcast.contracts import contract
+    from wattcast.tables import TableUnreadable, table
 
     try:
-        rows = DeltaTable(f"{settings.lake_uri}/buildings").to_pyarrow_dataset().to_table()
-    except TableNotFoundError:
-        return []
-    except DeltaError as error:
-        _refuse(f"The table buildings of the lake cannot be read: {str(error).splitlines()[0]}")
+        rows = table(settings.lake_uri, "buildings").to_table()
+    except TableUnreadable as error:
+        if isinstance(error.__cause__, TableNotFoundError):
+            return []
+        _refuse(str(error))
     return [tuple(row[name] for name in contract("buildings").column_names) for row in rows.to_pylist()]
 
 

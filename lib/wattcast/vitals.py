@@ -29,13 +29,29 @@ def of_devices(readings: pd.DataFrame, as_of: pd.Timestamp, *, grace_minutes: in
     today, good_today = (rows[rows["kafka_timestamp"] > as_of - DAY] for rows in (known, good))
     is_late = good_today["kafka_timestamp"] > good_today["end"] + pd.Timedelta(minutes=grace_minutes)
     by_device = good.groupby("device")
+    recent = good[good["kafka_timestamp"] > as_of - STUCK_WINDOW].sort_values(
+        ["measured_at", "kafka_timestamp"], kind="stable"
+    )
+    recent = recent.drop_duplicates(["device", "measured_at"], keep="last")
     return together([
         rows_of("meter_silent_minutes", "device", _minutes(as_of - by_device["kafka_timestamp"].max()), by_device.size()),
         rows_of("freshness_minutes", "building", _minutes(as_of - good.groupby("building_id")["end"].max())),
-        rows_of("meter_stuck_hours", "device", _stuck_hours(good[good["kafka_timestamp"] > as_of - STUCK_WINDOW])),
+        rows_of("meter_stuck_hours", "device", stuck_hours(recent, ["device"])),
         rows_of("meter_late_share", "device", *_share(is_late, good_today["device"])),
         rows_of("meter_rejected_share", "device", *_share(~today["accepted"].astype(bool), today["device"])),
     ])  # fmt: skip
+
+
+def stuck_hours(newest: pd.DataFrame, device: list[str]) -> pd.Series:
+    """By device: hours from the start of the first to the end of the last of its newest readings that have one value.
+
+    `newest`: the columns that name the device, measured_at, end and energy_usage_kwh of one reading a time, in the order of time.
+    """
+    is_other = newest["energy_usage_kwh"] != newest.groupby(device)["energy_usage_kwh"].transform("last")
+    changed = newest["measured_at"].where(is_other).groupby([newest[name] for name in device]).transform("max")
+    alike = newest[~(newest["measured_at"] <= changed)].groupby(device)
+    lasted: pd.Series = (alike["end"].max() - alike["measured_at"].min()).dt.total_seconds() / 3600
+    return lasted
 
 
 def grown(before: pd.DataFrame, heard: pd.DataFrame, as_of: pd.Timestamp, *, forget_days: int) -> pd.DataFrame:
@@ -105,18 +121,6 @@ def rejected_shares(records: int, rejected: int, by_rule: pd.Series) -> pd.DataF
 def check_ins(newest: pd.DataFrame, now: pd.Timestamp) -> pd.DataFrame:
     """`check_in_minutes` of each streaming query: since it wrote its progress. `newest`: subject, measured_at."""
     return rows_of("check_in_minutes", "query", _minutes(now - newest.set_index("subject")["measured_at"]))
-
-
-def _stuck_hours(good: pd.DataFrame) -> pd.Series:
-    """By device: from the start of the first to the end of the last of its newest readings that have one and the same value."""
-    rows = good.sort_values(["device", "measured_at", "kafka_timestamp"], kind="stable")
-    rows = rows.drop_duplicates(["device", "measured_at"], keep="last")
-    last = rows.groupby("device")["energy_usage_kwh"].transform("last")
-    changed = rows["measured_at"].where(rows["energy_usage_kwh"] != last).groupby(rows["device"]).max()
-    is_since = ~(rows["measured_at"] <= rows["device"].map(changed))
-    same = rows[is_since].groupby("device")
-    lasted: pd.Series = (same["end"].max() - same["measured_at"].min()).dt.total_seconds() / 3600
-    return lasted
 
 
 def _share(is_so: pd.Series, by: pd.Series) -> tuple[pd.Series, pd.Series]:

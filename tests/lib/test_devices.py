@@ -1,6 +1,7 @@
 """The state of a device follows from its records of the last days."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def test_each_device_has_the_state_of_its_last_day(tmp_path: Path) -> None:
             *hourly("gone", until=NOW - 4 * HOUR),
             *hourly("flat", energy_usage_kwh=2.5),
             *hourly("slow", delay=20 * MINUTE, until=NOW - HOUR),
-            *hourly("dirty"), *(rejected("dirty", "not_json", at=NOW - back * HOUR) for back in range(1, 4)),
+            *hourly("dirty"), *(rejected("dirty", "not_json", at=NOW - back * HOUR) for back in range(1, 7)),
             rejected("dirty", "temperature_c.out_of_range", "occupancy.wrong_type", at=NOW - MINUTE),
             rejected("broken", "energy_usage_kwh.missing"),
         ],
@@ -83,7 +84,7 @@ def test_each_device_has_the_state_of_its_last_day(tmp_path: Path) -> None:
     )  # fmt: skip
     assert found["flat"].stuck_hours == 48
     assert found["slow"].late_share == 1
-    assert (found["dirty"].rejected_24h, found["dirty"].readings_24h) == (4, 24)
+    assert (found["dirty"].rejected_24h, found["dirty"].readings_24h) == (7, 24)
     assert found["dirty"].last_rejected_for == ("temperature_c.out_of_range", "occupancy.wrong_type")
     broken = found["broken"]
     assert (broken.last_seen_at, broken.last_measured_at, broken.stuck_hours, broken.late_share) == (
@@ -134,7 +135,7 @@ def test_limits_and_buildings_can_be_chosen(tmp_path: Path) -> None:
     records = [*hourly("m1"), *hourly("m1", building_id="b2", until=NOW - 2 * HOUR)]
     folder = lake(tmp_path, records)
     assert [(each.building_id, each.state) for each in devices(folder).items] == [("b1", "ok"), ("b2", "ok")]
-    (found,) = devices(folder, building_id="b2", as_of=NOW, limits=Limits(silent_minutes=60)).items
+    (found,) = devices(folder, building_id="b2", as_of=NOW, limits=replace(Limits.of_alerts(), silent_minutes=60)).items
     assert (found.building_id, found.state) == ("b2", "silent")
 
 

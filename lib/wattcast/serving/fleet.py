@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from wattcast.devices import Limits
 from wattcast.serving.newest import Newest
 from wattcast.serving.problems import Unavailable
 from wattcast.serving.snapshot import Snapshot
@@ -108,7 +109,7 @@ def devices(snapshot: Snapshot, counts: dict[tuple[Any, Any], tuple[int, int]]) 
         if row["device_id"]:
             last[key] = {**last.get(key, {}), "accepted" if "rejected_for" not in row else "rejected": row}
     health, alerts = held(snapshot, "health"), {(row["rule"], row["subject"]) for row in open_alerts(snapshot)}
-    waits = timedelta(minutes=snapshot.settings.closing.max_wait_minutes)
+    waits = timedelta(minutes=Limits.of_alerts().silent_minutes)
     found = [_device(key, rows, counts.get(key), health, alerts, snapshot.now() - waits) for key, rows in last.items()]
     return sorted(found, key=lambda row: (row["device_id"], row["building_id"] or ""))
 

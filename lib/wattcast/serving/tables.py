@@ -1,6 +1,5 @@
 """The Delta tables as the API sees them: pinned versions that one thread brings up to date, read by predicate push-down."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,10 +15,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from wattcast.serving.problems import Unavailable
+from wattcast.tables import place, reason
 
 ROWS_AT_ONCE = 32_768
-PATIENCE = {"timeout": "10s", "connect_timeout": "3s", "max_retries": "2", "retry_timeout": "15s"}
-COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -125,28 +123,18 @@ class Lake:
         )
 
 
-def place(uri: str) -> tuple[str, dict[str, str]]:
-    """Where a lake is and how it is opened there: a local folder, or S3, which is signed in to with the variables of AWS."""
-    scheme, found, rest = uri.partition("://")
-    if not found or scheme == "file":
-        return rest or uri, {}
-    plain = {"aws_allow_http": "true"} if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://") else {}
-    return f"{'s3' if scheme in ('s3a', 's3n') else scheme}://{rest}", PATIENCE | plain
-
-
 @contextmanager
 def readable(name: str) -> Iterator[None]:
     """What goes wrong with a table's files is Unavailable, with a reason in a sentence."""
     try:
         yield
     except (DeltaError, OSError, pa.ArrowException) as error:
-        said = COLOURS.sub("", str(error)).split("↳")[-1].strip() or type(error).__name__
-        raise Unavailable(f"The table {name} of the lake cannot be read now: {_said(said)}") from error
+        raise Unavailable(f"The table {name} of the lake cannot be read now: {_said(reason(error))}") from error
 
 
-def _said(reason: str) -> str:
-    """The first line of a reason, without the places of this machine in it."""
-    line = re.sub(r"(?:[a-z0-9]+://)?(?:/[\w.=%+@~-]+){2,}", "...", reason.splitlines()[0])
+def _said(why: str) -> str:
+    """A reason without the places of this machine in it."""
+    line = re.sub(r"(?:[a-z0-9]+://)?(?:/[\w.=%+@~-]+){2,}", "...", why)
     return f"{line.rstrip('.')[:160]}."
 
 
