@@ -2,7 +2,6 @@
 
 import logging
 import multiprocessing
-import os
 import signal
 import sys
 import threading
@@ -13,6 +12,7 @@ import typer
 
 from wattcast.errors import told
 from wattcast.ladder import Predictor
+from wattcast.logs import configure_logging
 from wattcast.serving.app import Forecaster, Registered, app
 from wattcast.serving.server import needs_keys, server
 from wattcast.settings import Settings, settings
@@ -99,10 +99,7 @@ def main(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Default: that of the settings, 8080.")] = None,
 ) -> None:
     """Serve the REST API and the dashboard until Ctrl-C or SIGTERM."""
-    logging.basicConfig(
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr
-    )
-    log.setLevel(os.environ.get("WATTCAST_LOG_LEVEL", "INFO"))
+    configure_logging()
     changes: dict[str, object] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     current = settings().with_changes(serving=changes)
     options, auth = current.serving, needs_keys(current.serving)
