@@ -4,6 +4,7 @@ import asyncio
 import json
 import multiprocessing
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -43,14 +44,14 @@ def main(
     per_second: Annotated[int, typer.Option(min=1, help="Requests, sent whether or not others were answered.")] = 300,
     connections: Annotated[int, typer.Option(min=1)] = 50,
     seconds: Annotated[int, typer.Option(min=5, help="How long.")] = 60,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="For the server, on loopback.")] = 8099,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="For the server, on loopback; 0: a free one.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
     """Measure `GET /v1/buildings/{id}/forecast` of a server of its own, over a lake to which all buildings' new forecasts are
     committed every 10 seconds. A request's time counts from the moment at which it was due."""
     load = Load(buildings, per_second, connections, seconds)
     with TemporaryDirectory(prefix="wattcast-benchmark-") as folder:
-        found = measured(load, Path(folder), port)
+        found = measured(load, Path(folder), port or _free_port())
     typer.echo(said(load, found))
     if json_file:
         json_file.write_text(json.dumps(found, indent=2) + "\n")
@@ -161,6 +162,12 @@ def serving(folder: Path, lake: Path, port: int) -> Iterator[subprocess.Popen[by
     finally:
         process.terminate()
         process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind((SERVER, 0))
+        return int(found.getsockname()[1])
 
 
 def _is_ready(port: int) -> bool:
