@@ -27,7 +27,9 @@ SMALL = TrainingOptions(
 MEMBER = (
     "import pickle, sys\nfrom pathlib import Path\nfrom wattcast_models.distributed import learn_together\n"
     "source, options, checkpoint = pickle.loads(Path(sys.argv[1]).read_bytes())\n"
-    "Path(sys.argv[2]).write_text(learn_together(source, options, checkpoint, lambda step, losses: None))"
+    "Path(sys.argv[2]).write_text(learn_together(source, options, checkpoint, lambda step, losses: None))\n"
+    "threads = [each.read_text().strip() for each in Path('/proc/self/task').glob('*/comm')]\n"
+    "assert 'pt_gloo_runloop' not in threads, threads"
 )
 
 
