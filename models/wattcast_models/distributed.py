@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-# Torch imports this module when an optimizer is first made, and it then keeps the group of that moment for ever: the threads of the
-# group outlive the end of Python, and now and then abort the process. Imported before there is a group, it keeps none.
+# Torch imports this module when an optimizer is first made, and it then keeps the group of that moment for ever: the threads of
+# the group outlive the end of Python, and now and then abort the process. Imported before there is a group, it keeps none.
 import torch.distributed.nn.functional
 from torch import distributed
 
