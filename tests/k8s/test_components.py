@@ -101,10 +101,12 @@ def test_lake_of_a_server_is_in_the_object_store_where_that_of_the_jobs_is(name:
     assert ("PersistentVolumeClaim", "wattcast-state") not in set(references(made))
 
 
-def test_prometheus_asks_the_pods_that_say_so_and_only_those(everything: list[Document], tmp_path: Path) -> None:
+def test_prometheus_asks_the_pods_that_say_so_and_those_of_the_api_with_a_key(
+    everything: list[Document], tmp_path: Path
+) -> None:
     config = yaml.safe_load(of_kind(everything, "ConfigMap")["prometheus"]["data"]["prometheus.yml"])
-    (job,) = config["scrape_configs"]
-    rules = {tuple(each["source_labels"]): each for each in job["relabel_configs"]}
+    jobs = {each["job_name"]: each for each in config["scrape_configs"]}
+    rules = {tuple(each["source_labels"]): each for each in jobs["applications"]["relabel_configs"]}
     is_asked = re.compile(rules[("__meta_kubernetes_pod_annotation_prometheus_io_scrape",)]["regex"])
     templates = [
         each["spec"]["template"] for each in everything if each["kind"] == "Deployment"
@@ -115,7 +117,14 @@ def test_prometheus_asks_the_pods_that_say_so_and_only_those(everything: list[Do
         for each in templates if is_asked.fullmatch(each["metadata"].get("annotations", {}).get("prometheus.io/scrape", ""))
     }  # fmt: skip
     assert asked == applications(everything).keys() | set(SERVERS)
-    del job["kubernetes_sd_configs"]  # Debian's build of Prometheus has no Kubernetes in it
+    for name, among in {"applications": "notin", "servers": "in"}.items():
+        (discovery,) = jobs[name].pop("kubernetes_sd_configs")  # Debian's build of Prometheus has no Kubernetes in it
+        (selector,) = discovery["selectors"]
+        assert selector["label"] == f"{PARTS}=wattcast,app.kubernetes.io/name {among} ({','.join(SERVERS)})"
+    (container,) = of_kind(everything, "Deployment")["prometheus"]["spec"]["template"]["spec"]["containers"]
+    mounted = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    assert jobs["servers"]["authorization"] == {"credentials_file": f"{mounted['keys']}/key"}
+    assert "authorization" not in jobs["applications"]
     file = tmp_path / "prometheus.yml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     if promtool := shutil.which("promtool"):

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import yaml
@@ -20,11 +21,14 @@ needs_prometheus = pytest.mark.skipif(
 
 
 @contextmanager
-def prometheus(folder: Path, *targets: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Debian's Prometheus with the rules of k8s/monitoring, scraping each of `targets` (host:port) every second:
-    its address and process."""
+def prometheus(
+    folder: Path, *targets: str, key_file: Path | None = None
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Debian's Prometheus with the rules of k8s/monitoring, scraping each of `targets` (host:port) every second, with
+    this key if they want one: its address and process."""
     port = free_port()
-    scraped = [{"job_name": "wattcast", "scrape_interval": "1s", "static_configs": [{"targets": list(targets)}]}]
+    job = {"job_name": "wattcast", "scrape_interval": "1s", "static_configs": [{"targets": list(targets)}]}
+    scraped = [job | ({"authorization": {"credentials_file": str(key_file)}} if key_file else {})]
     config = {
         "global": {"evaluation_interval": "1s"},
         "rule_files": [str(MONITORING / "rules.yaml")],
@@ -51,6 +55,16 @@ def firing(server: str) -> set[tuple[str, str]]:
     except OSError:
         return set()
     return {(each["labels"]["rule"], each["labels"].get("subject", "")) for each in found if each["state"] == "firing"}
+
+
+def values(server: str, query: str) -> dict[str, float]:
+    """What a query of PromQL finds: the value of each series by its labels, as JSON; nothing while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"{server}/api/v1/query?{urlencode({'query': query})}", timeout=5) as answer:
+            found = json.load(answer)["data"]["result"]
+    except OSError:
+        return {}
+    return {json.dumps(each["metric"], sort_keys=True): float(each["value"][1]) for each in found}
 
 
 def free_port() -> int:

@@ -62,6 +62,7 @@ def print_report(console: Console, run: Run, outcome: Outcome, state: Path) -> i
         'sql "SELECT * FROM forecast_hours ORDER BY origin DESC, building_id, lead_hours" --rows 24',
         'sql "SELECT rejected_for, payload FROM rejected_readings" --rows 10',
         f"run backfill --from {_day(outcome, 3)} --to {_day(outcome, 1)}",
+        "serve  # API and dashboard, at http://127.0.0.1:8080/",
     ):
         console.print(f"  .venv/bin/wattcast --state {state} {command}", soft_wrap=True, highlight=False)
     for problem in problems:
