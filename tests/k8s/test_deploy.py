@@ -363,7 +363,8 @@ def test_undeploy_asks_and_leaves_what_holds_data(running: Deployment) -> None:
     assert done.returncode == 0, done.stderr
     left = {each.split()[0] for each in running.things() if "/spark-operator-" not in each}  # its chart's own Roles
     assert left - {"ServiceAccount/default", "ConfigMap/kube-root-ca.crt"} == {
-        "PersistentVolumeClaim/wattcast-state", "Secret/kafka-creds", "Secret/lake-creds", "Secret/model-creds"
+        "PersistentVolumeClaim/wattcast-state",
+        *(f"Secret/{each['metadata']['name']}" for each in yaml.safe_load_all(SECRETS.read_text(encoding="utf-8"))),
     }  # fmt: skip
     assert f"Namespace {NAMESPACE}" in done.stdout.splitlines()[-1]
 

@@ -126,7 +126,7 @@ def test_hours_are_those_of_the_readings_whatever_was_killed(readings: Live) -> 
         for each, time in ((sent, "timestamp"), (hourly, "hour"))
     )
     assert list(one.index) == list(other.index)
-    assert (one.to_numpy() == pytest.approx(other.to_numpy())).all()
+    assert one.to_numpy() == pytest.approx(other.to_numpy())
 
 
 def test_second_copy_is_refused_and_takes_over_when_the_first_ends(readings: Live) -> None:
