@@ -4,6 +4,7 @@ The tests go on where the one before stopped, since it takes minutes to bring a 
 """
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -162,7 +163,10 @@ def test_backfill_and_training_complete_and_the_new_model_forecasts(readings: Li
     readings.kubectl("apply", "-f", "-", stdin=json.dumps(manifest(schedule, Target(image=WATTCAST))))
     done = readings.wattcast("submit", "train")
     assert done.returncode == 0, done.stdout + done.stderr
-    readings.console("wattcast", "models", "promote", "1", "--force", "--reason", "to see that it is taken up")
+    registered = re.search(r"Registered as version (\d+) \(tried ", done.stdout)
+    assert registered, done.stdout
+    version = registered.group(1)
+    readings.console("wattcast", "models", "promote", version, "--force", "--reason", "to see that it is taken up")
     readings.console("wattcast", "replay", READINGS, "--from", "2026-01-05")
     readings.until("the new model forecasts", lambda: "tried" in set(readings.table("forecasts")["model_name"]), 240)
 
