@@ -39,7 +39,7 @@ demo: install  ## readings in, forecasts out, on this machine: a real broker, Sp
 	@$(BIN)/wattcast demo
 
 test: install  ## all tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test-k8s: install  ## tests on a real Kubernetes of one node, built from source (root on Debian; Go, 20 GB of disk)
 	@$(BIN)/python -m tests.k8s.cluster build

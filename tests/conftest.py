@@ -1,12 +1,17 @@
-"""One broker and one Spark session for the whole run; every test gets tables and topics of its own."""
+"""One broker and one Spark session for each process of the run; every test gets tables and topics of its own."""
 
 import os
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+# pyspark.sql.connect takes a main module without a file for its doctests and ends it; a worker of pytest-xdist has none.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = os.devnull
 
 _state = Path(tempfile.mkdtemp(prefix="wattcast-tests-"))
 os.environ |= {"WATTCAST_STATE": str(_state), "WATTCAST_BATCH__TRIGGER_SECONDS": "0.2"}
