@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.k8s.cluster.build import WATTCAST, Images, build_programs, cluster_folder, missing, operator_chart
 from tests.k8s.cluster.node import Cluster
-from tests.k8s.live import NAMESPACE, OVERLAY, TRIAL, Live
+from tests.k8s.cluster.usage import Usage
+from tests.k8s.live import BUILDINGS, DAYS, NAMESPACE, OVERLAY, READINGS, TRIAL, Live
 
 SECRETS = {
     "kafka-creds": {"WATTCAST_KAFKA__USERNAME": "", "WATTCAST_KAFKA__PASSWORD": ""},
@@ -22,8 +23,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("cluster")
 
 
+USAGE = pytest.StashKey[Usage]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if (usage := terminalreporter.config.stash.get(USAGE, None)) is not None:
+        terminalreporter.write_line(
+            f"cluster: up for {usage.seconds_up:.0f} s, {usage.peak_gib:.1f} GiB of memory at most"
+        )
+
+
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
     """A node with all images; nothing is deployed."""
     if reasons := missing():
         said = f"No cluster can be made here: {'; '.join(reasons)}."
@@ -34,11 +45,13 @@ def cluster() -> Iterator[Cluster]:
     images.build()
     made = Cluster(folder)
     made.up()
+    pytestconfig.stash[USAGE] = usage = made.usage()
     try:
         for archive in images.archives():
             made.load(archive)
         yield made
     finally:
+        usage.end()
         made.down()
 
 
@@ -76,6 +89,15 @@ def live(operator: Cluster) -> Live:
     assert done.returncode == 0, done.stdout + done.stderr
     environment.new_console(WATTCAST)
     return environment
+
+
+@pytest.fixture(scope="session")
+def readings(live: Live) -> Live:
+    """Readings and metadata of the buildings are there, and nothing is sent yet."""
+    size = ("--buildings", str(BUILDINGS), "--days", str(DAYS), "--interval-minutes", "60")
+    live.console("wattcast", "simulate", READINGS, *size)
+    live.import_buildings()
+    return live
 
 
 def _volume(cluster: Cluster, name: str, size: str) -> Path:

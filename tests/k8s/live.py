@@ -13,6 +13,7 @@ from deltalake import DeltaTable
 from tests.k8s.cluster.build import WATTCAST
 from tests.k8s.cluster.node import ROOT, Cluster, Completed
 
+from wattcast.contracts import contract
 from wattcast.deploy.applications import STATE, application
 from wattcast.deploy.manifests import Manifest, Target, manifest
 
@@ -21,6 +22,9 @@ CONSOLE = ROOT / "k8s" / "console.yaml"
 NAMESPACE = "wattcast-dev"
 TRIAL = "wattcast-trial"  # for what is deployed without a pod
 SECONDS = 240
+BUILDINGS, DAYS = 50, 6  # the last day is kept for the new model
+READINGS = f"{STATE}/readings.parquet"
+QUERIES = ("ingest", "aggregate", "forecast", "publish")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,16 @@ class Live:
             AssertionError: it failed, with what it said.
         """
         return self.kubectl("exec", "console", "--", *command).stdout
+
+    def import_buildings(self, *settings: str) -> None:
+        """The metadata of the buildings into the lake, or into that of some settings (NAME=VALUE)."""
+        file = READINGS.replace(".parquet", ".buildings.csv")
+        self.console("env", *settings, "wattcast", "buildings", "import", file)
+
+    def replay_of_day(self, day: int) -> "subprocess.Popen[str]":
+        """The readings of one day (the first is 1) are being sent."""
+        begin, end = (f"2026-01-{each:02}" for each in (day, day + 1))
+        return self.console_in_background("wattcast", "replay", READINGS, "--from", begin, "--to", end)
 
     def console_in_background(self, *command: str) -> "subprocess.Popen[str]":
         inside = self.cluster.inside(self.cluster.kubebox, "kubectl", "--namespace", NAMESPACE, "exec", "console", "--")
@@ -89,6 +103,45 @@ class Live:
 
     def table(self, name: str, lake: str = "lake") -> pd.DataFrame:
         return DeltaTable(str(self.state / lake / name)).to_pandas()
+
+    def in_hand(self, query: str, action: Callable[[], "subprocess.Popen[str]"]) -> "subprocess.Popen[str]":
+        """Begin to send, and return when the query has a batch of it in hand."""
+        begun = self.batches(query)[0]
+        sending = action()
+        self.until("a batch is in hand", lambda: self.batches(query)[0] > begun, 120)
+        return sending
+
+    def assert_arrived(self, *, days: int) -> None:
+        """All readings of the first days are rows, their hours too, and every record of Kafka is one row."""
+        rows = BUILDINGS * 24 * days
+        for table in ("received_readings", "hourly_usage"):
+            self.wait_for_rows(table, rows)
+        assert len(self.table("received_readings")) == rows
+        audit = json.loads(self.console("wattcast", "audit", "--json"))
+        assert audit["clean"], audit
+
+    def wait_for_rows(self, table: str, count: int) -> None:
+        self.until(f"{count} rows are in {table}", lambda: len(self.table(table)) >= count, SECONDS)
+
+    def facts(self, table: str, lake: str = "lake", *, without: str = "") -> pd.DataFrame:
+        """All rows of a table in the order of its key, which no two of them share."""
+        key = list(contract(table).key)
+        found = self.table(table, lake).drop(columns=without or []).sort_values(key, ignore_index=True)
+        assert not found.duplicated(key).any()
+        return found
+
+    def files(self, table: str) -> int:
+        """How many files its newest version has."""
+        return len(DeltaTable(str(self.state / "lake" / table)).file_uris())
+
+    def has(self, table: str, measure: str) -> bool:
+        """Whether a table of measurements is there and has that measure."""
+        folder = str(self.state / "lake" / table)
+        return DeltaTable.is_deltatable(folder) and measure in set(self.table(table)["measure"])
+
+    def is_at_rest(self) -> bool:
+        """Whether the pipeline has no batch in hand."""
+        return all(ended == begun for begun, ended in map(self.batches, QUERIES))
 
     def batches(self, query: str) -> tuple[int, int]:
         """The newest batch that a query has begun and the newest that it has ended."""

@@ -1,15 +1,21 @@
-"""The cluster by hand: `python -m tests.k8s.cluster build`, `up`, `kubectl ...`, `run COMMAND...`, `down`."""
+"""The cluster by hand: `python -m tests.k8s.cluster packages`, `build`, `up`, `kubectl ...`, `run COMMAND...`, `down`."""
 
 import subprocess
 import sys
 import time
 
 import typer
-from tests.k8s.cluster.build import Images, build_programs, cluster_folder, missing
+from tests.k8s.cluster.build import Images, build_programs, cluster_folder, missing, missing_packages
 from tests.k8s.cluster.node import Cluster
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command()
+def packages() -> None:
+    """Debian packages that are needed and not there."""
+    print(*missing_packages())
 
 
 @app.command()

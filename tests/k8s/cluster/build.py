@@ -19,6 +19,7 @@ PACKAGES = {  # what is looked for, and the Debian package that brings it
     "debootstrap": "debootstrap",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "conntrack": "conntrack",
+    "curl": "curl",
     "ip": "iproute2",
     "iptables": "iptables",
     "openssl": "openssl",
@@ -54,12 +55,16 @@ def missing() -> list[str]:
         said.append("containers are made by root: this user is not")
     elif subprocess.run(["unshare", "--net", "--mount", "--pid", "--fork", "true"], capture_output=True).returncode:
         said.append("this machine lets no namespaces be made (a container without CAP_SYS_ADMIN?)")
-    absent = sorted({package for looked_for, package in PACKAGES.items() if not shutil.which(looked_for)})
-    if absent:
+    if absent := missing_packages():
         said.append(f"Debian packages are missing: apt-get install {' '.join(absent)}")
     if not shutil.which("go"):
         said.append("Go 1.26 or newer is missing")
     return said
+
+
+def missing_packages() -> list[str]:
+    """Debian packages that bring what is not there."""
+    return sorted(package for looked_for, package in PACKAGES.items() if not shutil.which(looked_for))
 
 
 def build_programs(folder: Path) -> None:
@@ -119,7 +124,8 @@ class Images:
         """The project's own Dockerfile, as it is, with the connector for object stores."""
         wheels = os.environ.get("PIP_FIND_LINKS", "")
         volume = [f"--volume={wheels}:/wheels:ro"] if Path(wheels).is_dir() else []
-        self.engine.build(WATTCAST, labels() | {"BASE_IMAGE": DEBIAN, "JARS": "spark s3"}, *CACHED, *volume)
+        torch = {"TORCH_INDEX": os.environ.get("PIP_EXTRA_INDEX_URL", "")}
+        self.engine.build(WATTCAST, labels() | torch | {"BASE_IMAGE": DEBIAN, "JARS": "spark s3"}, *CACHED, *volume)
         self._archive(WATTCAST)
 
     def _next(self) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 from tests.k8s.cluster.parts import NODE, SERVER_NAMES, USERS, certificates, write_configuration
+from tests.k8s.cluster.usage import Usage
 
 ROOT = Path(__file__).parents[3]
 LOOK_SECONDS = 0.5
@@ -52,6 +53,14 @@ class Cluster:
         self.until("the default service account is there", lambda: self.asked("get", "serviceaccount", "default"), 60)
         ready = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
         self.until("the node is ready", lambda: self.asked("get", "node", NODE, "-o", ready) == "True", 120)
+
+    def usage(self) -> Usage:
+        """Looks from now on at what it takes."""
+        if (holder := self._holder()) is None:
+            raise AssertionError("the cluster is not up")
+        usage = Usage(holder)
+        usage.start()
+        return usage
 
     def down(self) -> None:
         """End it; only images stay, for the next time."""

@@ -1,0 +1,115 @@
+"""What the real API server and the operator's webhook let in: all that the project declares, and nothing that is wrong."""
+
+import json
+import os
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.k8s.cluster.node import ROOT, Cluster, Completed
+from tests.k8s.live import TRIAL
+
+from wattcast.deploy.applications import APPLICATIONS, application
+from wattcast.deploy.manifests import Manifest, manifest
+
+K8S = ROOT / "k8s"
+DEPLOYMENTS = {  # the folders that a deployment is made of: an overlay and what is added to it
+    "dev": ("overlays/dev",),
+    "dev with forecasts on GPUs": ("overlays/dev", "components/gpu-forecasts"),
+    "prod with all servers": ("overlays/prod", "components/model-serving", "components/monitoring"),
+    "prod in an object store with GPUs": ("overlays/prod", "components/object-store", "components/gpu"),
+    "rights of who deploys": ("deployer",),
+}
+
+
+def tried(cluster: Cluster, documents: str) -> Completed:
+    """What the server says of documents that it would apply."""
+    try_out = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-")
+    return cluster.kubectl("--namespace", TRIAL, *try_out, check=False, stdin=documents)
+
+
+def kustomized(cluster: Cluster, folder: Path, base: str, *components: str) -> str:
+    """An overlay in the namespace for trials."""
+
+    def path(name: str) -> str:
+        return os.path.relpath(K8S / name, folder)
+
+    made = {"namespace": TRIAL, "resources": [path(base)], "components": [path(each) for each in components]}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(made), encoding="utf-8")
+    return cluster.kubectl("kustomize", str(folder)).stdout
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_every_document_of_a_deployment_is_let_in(operator: Cluster, name: str, tmp_path: Path) -> None:
+    documents = kustomized(operator, tmp_path.resolve(), *DEPLOYMENTS[name])
+    done = tried(operator, documents)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len([each for each in yaml.safe_load_all(documents) if each])
+
+
+@pytest.mark.parametrize("name", [each.name for each in APPLICATIONS])
+def test_every_application_is_let_in(operator: Cluster, name: str) -> None:
+    done = tried(operator, (K8S / "spark-apps" / f"{name}.yaml").read_text(encoding="utf-8"))
+    assert done.returncode == 0, done.stderr
+
+
+def with_change(name: str, path: str, value: object) -> Manifest:
+    """The manifest of an application with one field set; without it where the value is None."""
+    changed = deepcopy(manifest(application(name)))
+    *parents, last = path.split(".")
+    place: Any = changed
+    for part in parents:
+        place = place[part]
+    if value is None:
+        del place[last]
+    else:
+        place[last] = value
+    return changed
+
+
+INGRESS = {"servicePort": 4040, "ingressURLFormat": "ui.example.org"}
+WRONG: dict[str, tuple[Callable[[], Manifest], str]] = {
+    "a typo in a field": (
+        lambda: with_change("ingest", "spec.driver.memroy", "1g"), 'unknown field "spec.driver.memroy"'
+    ),
+    "a typo in the template of a schedule": (
+        lambda: with_change("train", "spec.template.executor.instance", 2), 'unknown field "spec.template.executor.instance"'
+    ),
+    "a word where a number belongs": (
+        lambda: with_change("ingest", "spec.executor.instances", "two"), "spec.executor.instances: Invalid value"
+    ),
+    "a restart policy that is none": (
+        lambda: with_change("ingest", "spec.restartPolicy.type", "Sometimes"), 'Unsupported value: "Sometimes"'
+    ),
+    "no cores": (
+        lambda: with_change("ingest", "spec.driver.cores", 0), "spec.driver.cores in body should be greater than or equal to 1"
+    ),
+    "no version of Spark": (lambda: with_change("ingest", "spec.sparkVersion", None), "spec.sparkVersion: Required value"),
+    "an unknown version of the API": (
+        lambda: with_change("ingest", "apiVersion", "sparkoperator.k8s.io/v1"), "no matches for kind"
+    ),
+    "a name that no service can have": (
+        lambda: with_change("ingest", "metadata.name", "1-ingest"), 'denied the request: invalid SparkApplication name "1-ingest"'
+    ),
+    "a Spark without pod templates": (
+        lambda: with_change("ingest", "spec.sparkVersion", "2.4.8"), "pod template feature requires Spark version 3.0.0 or higher"
+    ),
+    "an image in the settings of Spark": (
+        lambda: with_change("ingest", "spec.sparkConf", {"spark.kubernetes.container.image": "other:1"}),
+        'sparkConf key "spark.kubernetes.container.image" is not allowed',
+    ),
+    "one port for two addresses": (
+        lambda: with_change("ingest", "spec.driverIngressOptions", [INGRESS, {**INGRESS, "ingressURLFormat": "other"}]),
+        "DriverIngressOptions has duplicate ServicePort: 4040",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "said"), WRONG.values(), ids=WRONG)
+def test_wrong_application_is_refused(operator: Cluster, change: Callable[[], Manifest], said: str) -> None:
+    done = tried(operator, json.dumps(change()))
+    assert done.returncode != 0
+    assert said in done.stderr
