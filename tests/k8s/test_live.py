@@ -111,7 +111,7 @@ def test_stop_ends_between_two_batches_and_start_goes_on(readings: Live) -> None
     assert (stopped.returncode, stopped.stdout) == (0, "pipeline is stopped\n"), stopped.stderr
     assert sending.wait(120) == 0
     assert all(ended == begun for begun, ended in map(readings.batches, QUERIES))
-    started = readings.wattcast("start", "pipeline")
+    started = readings.wattcast("start", "pipeline", "--settle", "0")
     assert started.returncode == 0, started.stderr
     assert_arrived(readings, days=4, audited=True)
 
@@ -145,7 +145,7 @@ def test_second_copy_is_refused_and_takes_over_when_the_first_ends(readings: Liv
     readings.console("wattcast", "replay", READINGS, "--to", "2026-01-01T06:00:00")
     readings.until("the copy goes on", lambda: readings.batches("ingest")[1] > begun, 240)
     readings.kubectl("delete", "sparkapplication", "copy")
-    assert readings.wattcast("start", "pipeline").returncode == 0
+    assert readings.wattcast("start", "pipeline", "--settle", "0").returncode == 0
 
 
 def test_backfill_and_training_complete_and_the_new_model_forecasts(readings: Live) -> None:
