@@ -23,6 +23,7 @@ OVERLAYS = Path(__file__).parents[2] / "k8s/overlays"
 SECRETS = OVERLAYS.parent / "base/secrets.example.yaml"
 IMAGE = "wattcast:0.1.0"
 SECONDS = 120
+AT_ONCE = ("--settle", "0")  # no executor ever comes
 
 Done = subprocess.CompletedProcess[str]
 Change = Callable[[str], str]
@@ -50,13 +51,13 @@ class Deployment:
         return self.cluster.run("wattcast", *arguments, **options)
 
     def deploy(self, *arguments: str) -> Done:
-        return self.wattcast("deploy", str(self.overlay), *arguments)
+        return self.wattcast("deploy", str(self.overlay), *AT_ONCE, *arguments)
 
     def rendered(self) -> str:
         return self.cluster.kubectl("kustomize", str(self.overlay)).stdout
 
     def applied(self, text: str, *arguments: str) -> Done:
-        return self.wattcast("deploy", "--manifests", "-", *arguments, stdin=text)
+        return self.wattcast("deploy", "--manifests", "-", *AT_ONCE, *arguments, stdin=text)
 
     def asked(self, *arguments: str) -> str:
         return self.cluster.kubectl("-n", NAMESPACE, *arguments, check=False).stdout.strip()
@@ -311,7 +312,7 @@ def test_stopped_application_stays_so_through_a_deployment_until_it_is_started(r
     assert not running.pod("pipeline")
     again = running.deploy()
     assert again.stdout == "nothing to change\npipeline is stopped: `wattcast start` lets it run\n"
-    started = running.while_driver("pipeline", RUNNING, lambda: running.wattcast("start", "pipeline"))
+    started = running.while_driver("pipeline", RUNNING, lambda: running.wattcast("start", "pipeline", *AT_ONCE))
     assert (started.returncode, started.stdout) == (0, "pipeline RUNNING\n"), started.stderr
 
 

@@ -86,7 +86,7 @@ def test_stop_ends_between_two_batches_and_start_goes_on(readings: Live) -> None
     assert (stopped.returncode, stopped.stdout) == (0, "pipeline is stopped\n"), stopped.stderr
     assert sending.wait(120) == 0
     assert readings.is_at_rest()
-    started = readings.wattcast("start", "pipeline")
+    started = readings.wattcast("start", "pipeline", "--settle", "0")
     assert started.returncode == 0, started.stderr
     readings.assert_arrived(days=4)
 
@@ -142,4 +142,4 @@ def test_second_copy_is_refused_and_takes_over_when_the_first_dies(readings: Liv
     readings.console("wattcast", "replay", READINGS, "--to", "2026-01-01T06:00:00")
     readings.until("the copy goes on", lambda: readings.batches("ingest")[1] > begun, 240)
     readings.kubectl("delete", "sparkapplication", "copy")
-    assert readings.wattcast("start", "pipeline").returncode == 0
+    assert readings.wattcast("start", "pipeline", "--settle", "0").returncode == 0

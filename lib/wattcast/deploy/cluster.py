@@ -16,6 +16,7 @@ from wattcast.deploy.manifests import Manifest
 
 FIELD_MANAGER = "wattcast"
 TIMEOUT_SECONDS = (5, 60)  # to connect, to answer
+TOO_MANY_REQUESTS, SERVER_ERROR = 429, 500
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 OWN_OF_SERVER = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink")
 
@@ -30,6 +31,10 @@ class Forbidden(Refused):
 
 class Absent(Refused):
     """There is nothing of that name."""
+
+
+class Unanswered(Refused):
+    """The API server cannot be reached or cannot answer now; it may have done what it was asked all the same."""
 
 
 class Failed(Exception):
@@ -140,8 +145,9 @@ class Cluster:
         try:
             answer: Manifest = json.loads(self._response(method, path, **options).data)
         except DynamicApiError as error:
-            kind = {NotFoundError: Absent, ForbiddenError: Forbidden}.get(type(error), Refused)
-            raise kind(_said(error, about)) from error
+            raise _kind(error)(_said(error, about)) from error
+        except HTTPError as error:
+            raise self._unanswered(error) from error
         return answer
 
     def _response(self, method: str, path: str, *, timeout: Any = TIMEOUT_SECONDS, **options: Any) -> Any:
@@ -149,11 +155,15 @@ class Cluster:
 
         Raises:
             DynamicApiError: the server refuses it.
+            Unanswered: it cannot be reached.
         """
         try:
             return self._client.request(method, path, serialize=False, _request_timeout=timeout, **options)
         except (HTTPError, OSError) as error:
-            raise Refused(f"The cluster at {self.host} cannot be reached: {_cause(error)}.") from error
+            raise self._unanswered(error) from error
+
+    def _unanswered(self, error: Exception) -> Unanswered:
+        return Unanswered(f"The cluster at {self.host} cannot be reached: {_cause(error)}.")
 
 
 def place(document: Manifest) -> tuple[str, str, str, str]:
@@ -170,6 +180,12 @@ def plain(document: Manifest) -> Manifest:
 
 def _title(document: Manifest) -> str:
     return f"{document['kind']} {document['metadata']['name']}"
+
+
+def _kind(error: DynamicApiError) -> type[Refused]:
+    if error.status == TOO_MANY_REQUESTS or error.status >= SERVER_ERROR:
+        return Unanswered
+    return {NotFoundError: Absent, ForbiddenError: Forbidden}.get(type(error), Refused)
 
 
 def _said(error: DynamicApiError, about: str) -> str:

@@ -1,7 +1,9 @@
 """The commands of `wattcast` that talk to a Kubernetes cluster. Each imports what it needs, so that help comes at once."""
 
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,9 +11,12 @@ import typer
 from wattcast.errors import FAILED
 
 if TYPE_CHECKING:
+    from wattcast.deploy.servers import Server
     from wattcast.deploy.watching import Standing
 
-DEPLOY_SECONDS, STOP_SECONDS, RUN_SECONDS = 600, 900, 24 * 3600
+STOP_SECONDS, RUN_SECONDS = 900, 24 * 3600
+DEPLOY_SECONDS = 2 * STOP_SECONDS  # what runs ends its batch first, which may take it as long as a stop
+SETTLE_SECONDS = 30
 
 Context = Annotated[
     str, typer.Option(help="Context of the kubeconfig; default: its current one, or the pod's own cluster.")
@@ -26,6 +31,12 @@ Manifests = Annotated[
 ]
 Image = Annotated[str, typer.Option(help="The image of every application; default: that of the overlay.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait.")]
+Settle = Annotated[
+    int,
+    typer.Option(
+        min=0, help="Seconds for which driver and executor must have run; 0: it is enough that the driver's pod runs."
+    ),
+]
 
 
 def deploy(
@@ -44,14 +55,17 @@ def deploy(
     timeout: Annotated[
         int, typer.Option(min=1, help="Seconds in which the applications must come to run.")
     ] = DEPLOY_SECONDS,
+    settle: Settle = SETTLE_SECONDS,
 ) -> None:
-    """Deploy on Kubernetes: check, try out, apply, and wait until every application runs.
+    """Deploy on Kubernetes: check, try out, apply, and wait until every application and server runs.
 
-    Where one does not come to run, all is put back as it was.
+    Where one does not come to run, and on Ctrl-C, all is put back as it was.
     """
     from wattcast.deploy import rollout
-    from wattcast.deploy.cluster import Cluster, Failed, Refused
+    from wattcast.deploy.cluster import Cluster
     from wattcast.deploy.rendering import rendered
+    from wattcast.deploy.starting import outcome, wait_for_run
+    from wattcast.deploy.undoing import put_back_on_failure
 
     cluster = Cluster(context)
     documents = rollout.checked(cluster, rendered(overlay, manifests=manifests, image=image))
@@ -59,24 +73,18 @@ def deploy(
         found = rollout.differences(cluster, documents, force=force)
         print(found, end="\n" if found else "")
         sys.exit(FAILED if found else 0)
-    rollout.try_out(cluster, documents, force=force)
-    replaced = rollout.submissions(cluster, documents)
-    done = rollout.apply(cluster, documents, force=force, say=print)
+    done = rollout.try_out(cluster, documents, force=force)
+    put_back = partial(put_back_on_failure, cluster, done, say=_to_stderr, seconds=STOP_SECONDS)
+    with put_back():
+        rollout.apply(cluster, documents, done, force=force, say=print)
     if done.is_nothing:
         print("nothing to change")
     if no_wait:
         return
-    changed = {each["metadata"]["name"] for each in done.before if "sparkoperator" in each["apiVersion"]}
-    replaced = {name: submission for name, submission in replaced.items() if name in changed}
-    try:
-        running = rollout.wait_for_run(cluster, documents, seconds=timeout, replaced=replaced)
-    except Failed as error:
-        if keep or done.is_nothing:
-            raise
-        rollout.put_back(cluster, done, _to_stderr)
-        raise Refused(f"{error}; all but what may hold data is as it was before.") from error
-    for each in running:
-        print(f"{each.name} {'is stopped: `wattcast start` lets it run' if each.is_suspended else each.state}")
+    with nullcontext() if keep else put_back():
+        running = wait_for_run(cluster, documents, seconds=timeout, settle=settle, replaced=done.replaced)
+    for line in outcome(running):
+        print(line)
 
 
 def undeploy(
@@ -101,7 +109,7 @@ def undeploy(
 
 
 def status(namespace: str, context: str, as_json: bool) -> None:
-    """The applications of a namespace; exit 1 if anything is wrong with one."""
+    """The applications and servers of a namespace; exit 1 if anything is wrong with one."""
     import json
 
     from rich.console import Console
@@ -114,17 +122,19 @@ def status(namespace: str, context: str, as_json: bool) -> None:
     cluster = Cluster(context)
     space = lifecycle.namespace(cluster, namespace)
     found = all_standing(cluster, space)
-    rows = [_row(each) for each in found]
+    rows, servers = [_row(each) for each in found], [_server_row(each) for each in _servers(cluster, space)]
     if as_json:
-        print(json.dumps({"namespace": space, "applications": rows}, indent=2))
+        print(json.dumps({"namespace": space, "applications": rows, "servers": servers}, indent=2))
     else:
-        table = Table("application", "kind", "state", "attempts", "since", "driver", title=space)
+        table = Table("name", "kind", "state", "attempts", "since", "driver", title=space)
         table.add_column("what is wrong", overflow="fold")
         for each, row in zip(found, rows, strict=True):
             cells = (row["name"], row["kind"], row["state"], row["attempts"], each.age, each.driver_phase, row["wrong"])
             table.add_row(*("" if value is None else str(value) for value in cells))
+        for row in servers:
+            table.add_row(row["name"], row["kind"], row["state"], "", "", "", row["wrong"] or "")
         Console().print(table)
-    sys.exit(FAILED if any(row["wrong"] for row in rows) else 0)
+    sys.exit(FAILED if any(row["wrong"] for row in (*rows, *servers)) else 0)
 
 
 def logs(
@@ -183,20 +193,22 @@ def start(
     context: Context = "",
     no_wait: NoWait = False,
     timeout: Annotated[int, typer.Option(min=1, help="Seconds in which they must come to run.")] = DEPLOY_SECONDS,
+    settle: Settle = SETTLE_SECONDS,
 ) -> None:
     """Let stopped or ended applications on Kubernetes run again."""
-    from wattcast.deploy import lifecycle, rollout
+    from wattcast.deploy import lifecycle
     from wattcast.deploy.cluster import Cluster
+    from wattcast.deploy.starting import outcome, submissions, wait_for_run
 
     cluster = Cluster(context)
     space = lifecycle.namespace(cluster, namespace)
     found = [lifecycle.live(cluster, space, name) for name in applications]
-    replaced = rollout.submissions(cluster, [each for each in found if lifecycle.is_at_rest(each)])
+    replaced = submissions(cluster, [each for each in found if lifecycle.is_at_rest(each)])
     for each in found:
         lifecycle.start(cluster, each, say=print)
     if not no_wait:
-        for running in rollout.wait_for_run(cluster, found, seconds=timeout, replaced=replaced):
-            print(f"{running.name} {running.state}")
+        for line in outcome(wait_for_run(cluster, found, seconds=timeout, settle=settle, replaced=replaced)):
+            print(line)
 
 
 def submit_backfill(
@@ -284,6 +296,23 @@ def _row(each: "Standing") -> dict[str, Any]:
         "driver": each.driver or None,
         "wrong": each.fault.words if each.fault else None,
     }
+
+
+def _servers(cluster: Any, space: str) -> "list[Server]":
+    """The servers of a namespace; where one may not list them, that is said and there are none."""
+    from wattcast.deploy.cluster import Forbidden
+    from wattcast.deploy.watching import all_servers
+
+    try:
+        return all_servers(cluster, space)
+    except Forbidden as error:
+        _to_stderr(f"Deployments and StatefulSets are not shown: {error}")
+        return []
+
+
+def _server_row(each: "Server") -> dict[str, Any]:
+    """A Deployment or a StatefulSet as a line of the status."""
+    return {"name": each.name, "kind": each.kind, "state": each.state, "wrong": each.words or None}
 
 
 def _on_the_hour(text: str) -> datetime:

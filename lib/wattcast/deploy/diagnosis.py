@@ -49,8 +49,8 @@ def diagnosed(
         return None
     alive = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     driver_first = sorted(alive, key=lambda pod: pod["metadata"].get("labels", {}).get("spark-role") != "driver")
-    found = (fault for pod in driver_first for fault in _of_pod(pod, _about(pod, events), last_lines or {}, now))
-    return next(found, None) or _of_state(application, _about(application, events), now)
+    found = (fault for pod in driver_first for fault in of_pod(pod, about(pod, events), last_lines or {}, now))
+    return next(found, None) or _of_state(application, about(application, events), now)
 
 
 def state(application: Manifest) -> str:
@@ -64,6 +64,15 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
+def running_since(pod: Manifest) -> datetime | None:
+    """Since when all containers of a pod have run; None where one does not, and of a pod on its way out."""
+    states = [each["state"] for each in pod.get("status", {}).get("containerStatuses", [])]
+    since = [each.get("running", {}).get("startedAt") for each in states]
+    if not since or None in since or "deletionTimestamp" in pod["metadata"]:
+        return None
+    return max(moment(each) for each in since)
+
+
 def _of_schedule(application: Manifest, now: datetime) -> Fault | None:
     if state(application) == "FailedValidation":
         return Fault(
@@ -72,7 +81,8 @@ def _of_schedule(application: Manifest, now: datetime) -> Fault | None:
     return _unanswered(application, now)
 
 
-def _of_pod(pod: Manifest, events: Sequence[Manifest], last_lines: Mapping[str, str], now: datetime) -> Iterator[Fault]:
+def of_pod(pod: Manifest, events: Sequence[Manifest], last_lines: Mapping[str, str], now: datetime) -> Iterator[Fault]:
+    """What is wrong with a pod, of whatever kind."""
     name, status = pod["metadata"]["name"], pod.get("status", {})
     if status.get("reason") in ("Evicted", "Preempting", "NodeLost", "Shutdown"):
         yield Fault(f"{name} was taken off its node: {status.get('message', status['reason'])}")
@@ -86,7 +96,7 @@ def _of_pod(pod: Manifest, events: Sequence[Manifest], last_lines: Mapping[str, 
 def _of_container(pod: Manifest, container: Manifest, last_line: str) -> Iterator[Fault]:
     name = pod["metadata"]["name"]
     if waiting := container["state"].get("waiting"):
-        reason, message = waiting.get("reason", ""), _line(waiting.get("message", ""))
+        reason, message = waiting.get("reason", ""), one_line(waiting.get("message", ""))
         if reason in IMAGE:
             why = {"ErrImageNeverPull": "the node does not have it and may not pull it"}.get(reason, message or reason)
             yield Fault(f"the image {container['image']} of {name} cannot be pulled: {why}", is_final=True)
@@ -112,10 +122,10 @@ def _ended(pod: Manifest, container: Manifest, ended: Manifest, last_line: str) 
 def _pending(name: str, status: Manifest, events: Sequence[Manifest]) -> Iterator[Fault]:
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            yield _unscheduled(name, _line(condition.get("message", "")))
-    for event in sorted(events, key=_seen, reverse=True):
+            yield _unscheduled(name, one_line(condition.get("message", "")))
+    for event in sorted(events, key=seen, reverse=True):
         if event.get("reason") in ("FailedMount", "FailedAttachVolume"):
-            message = _line(event.get("message", ""))
+            message = one_line(event.get("message", ""))
             yield _missing(message, name) or Fault(f"{name} waits for a volume: {message}")
 
 
@@ -154,19 +164,19 @@ def _lately(events: Sequence[Manifest], now: datetime) -> Fault | None:
     """What happened to pods that are gone already."""
     failed = [
         each for each in events
-        if each.get("reason") in ("SparkExecutorFailed", "SparkDriverFailed") and now - _seen(each) < RECENT
+        if each.get("reason") in ("SparkExecutorFailed", "SparkDriverFailed") and now - seen(each) < RECENT
     ]  # fmt: skip
     if not failed:
         return None
-    newest = max(failed, key=_seen)
-    message = _line(newest["message"])
-    minutes = round((now - _seen(newest)).total_seconds() / 60)
+    newest = max(failed, key=seen)
+    message = one_line(newest["message"])
+    minutes = round((now - seen(newest)).total_seconds() / 60)
     return Fault(f"{_exit(message)} {minutes} min ago")
 
 
 def _exit(message: str) -> str:
     """The words of the operator on a pod that ended, more plainly."""
-    text = _line(message).rstrip(".")
+    text = one_line(message).rstrip(".")
     if "OOMKilled" in text:
         who = re.search(r"(?:Executor|Driver) (\S+) failed", text)
         return f"{who[1] if who else 'the driver'} ran out of memory and was killed"
@@ -187,17 +197,17 @@ def submission_error(message: str) -> str:
     """What spark-submit stumbled on, out of what the operator keeps of its output."""
     for pattern in REASONS:
         if found := pattern.search(message):
-            return _line(found[1]).rstrip(".")
+            return one_line(found[1]).rstrip(".")
     lines = [line.strip() for line in message.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
     return lines[-1].rstrip(".") if lines else "the operator gives no reason"
 
 
-def _about(thing: Manifest, events: Sequence[Manifest]) -> list[Manifest]:
+def about(thing: Manifest, events: Sequence[Manifest]) -> list[Manifest]:
     name = thing["metadata"]["name"]
     return [each for each in events if each.get("involvedObject", {}).get("name") == name]
 
 
-def _seen(event: Manifest) -> datetime:
+def seen(event: Manifest) -> datetime:
     return moment(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])
 
 
@@ -209,5 +219,5 @@ def _memory_limit(pod: Manifest, container: str) -> str:
     return str(next(limits, ""))
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     return " ".join(text.split())

@@ -10,8 +10,9 @@ from wattcast.deploy.applications import application
 from wattcast.deploy.checks import is_streaming, job
 from wattcast.deploy.cluster import Cluster, Failed, Forbidden, Refused
 from wattcast.deploy.manifests import API_VERSION, Manifest, Target, labels, manifest
-from wattcast.deploy.rollout import KEPT, Say
-from wattcast.deploy.watching import APP_LABEL, KINDS, Standing, standing, wait
+from wattcast.deploy.undoing import KEPT, Say
+from wattcast.deploy.waiting import wait
+from wattcast.deploy.watching import KINDS, Standing, standing, wait_for_pods
 
 PART_OF = "app.kubernetes.io/part-of=wattcast"
 ENDED = ("COMPLETED", "FAILED")
@@ -151,7 +152,7 @@ def undeploy(cluster: Cluster, documents: Sequence[Manifest], *, seconds: float,
     for each in running:
         if cluster.delete(each):
             say(f"{each['kind']} {each['metadata']['name']} deleted")
-    _wait_for_pods(cluster, running, seconds=seconds)
+    wait_for_pods(cluster, running, seconds=seconds)
     left = []
     for each in reversed(documents):
         title = f"{each['kind']} {each['metadata']['name']}"
@@ -175,18 +176,6 @@ def _wait(
         return [standing(cluster, now) for _, now in found if now is not None]
 
     return wait(look, until=until, seconds=seconds, doing=doing)
-
-
-def _wait_for_pods(cluster: Cluster, applications: Sequence[Manifest], *, seconds: float) -> None:
-    """Wait until no pod of the applications, which are deleted, is left."""
-
-    def look() -> list[Standing]:
-        return [
-            Standing(each, pods, None) for each in applications
-            if (pods := cluster.objects("v1", "Pod", each["metadata"]["namespace"], f"{APP_LABEL}={each['metadata']['name']}"))
-        ]  # fmt: skip
-
-    wait(look, until=lambda _: False, seconds=seconds, doing="Waiting for the end of the batches in hand")
 
 
 def _once(app: str, space: str, name: str, spec: Manifest) -> Manifest:

@@ -1,17 +1,17 @@
-"""Deploy: documents are checked here and by the cluster, then applied all; where one does not come to run, all is put back."""
+"""Deploy: documents are checked here and by the cluster, then applied all."""
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from wattcast.deploy.checks import problems, rivals
-from wattcast.deploy.cluster import Cluster, Failed, Forbidden, Refused, place, plain
+from wattcast.deploy.cluster import Cluster, Forbidden, Refused, Unanswered, place, plain
 from wattcast.deploy.fields import schemas_of
 from wattcast.deploy.manifests import API_VERSION, Manifest, as_yaml
-from wattcast.deploy.ownership import applied
 from wattcast.deploy.rendering import applications
-from wattcast.deploy.watching import KINDS, Standing, standing, wait
+from wattcast.deploy.undoing import Change, Done, Say
+from wattcast.deploy.watching import KINDS
 
 # What others need comes first.
 ORDER = (
@@ -24,25 +24,10 @@ ORDER = (
     "ConfigMap",
     "PersistentVolumeClaim",
 )
-KEPT = ("Namespace", "PersistentVolumeClaim", "Secret")  # what holds data, or what others may have put something into
 REFERENCES = {
     "secretRef": ("Secret", "name"), "secret": ("Secret", "secretName"), "configMapRef": ("ConfigMap", "name"),
     "configMap": ("ConfigMap", "name"), "persistentVolumeClaim": ("PersistentVolumeClaim", "claimName"),
 }  # fmt: skip
-
-Say = Callable[[str], None]
-
-
-@dataclass
-class Done:
-    """What a deployment has changed so far: documents that were not there, objects as they were, and what is new."""
-
-    created: list[Manifest] = field(default_factory=list)
-    before: list[Manifest] = field(default_factory=list)
-
-    @property
-    def is_nothing(self) -> bool:
-        return not self.created and not self.before
 
 
 def checked(cluster: Cluster, documents: Sequence[Manifest]) -> list[Manifest]:
@@ -68,87 +53,44 @@ def checked(cluster: Cluster, documents: Sequence[Manifest]) -> list[Manifest]:
     return ordered
 
 
-def try_out(cluster: Cluster, documents: Sequence[Manifest], *, force: bool) -> None:
-    """Let the cluster say of each document whether it would take it; nothing is left.
+def try_out(cluster: Cluster, documents: Sequence[Manifest], *, force: bool) -> Done:
+    """Let the cluster say of each document whether it would take it.
 
-    A namespace that is not there yet has to be made for that, and is taken away again.
+    A namespace that is not there yet has to be made for that. It is what is returned as done, and is taken away again where one
+    is refused; to delete it in any case would leave it on its way out while the documents are applied.
     """
-    made = [each for each in documents if each["kind"] == "Namespace" and cluster.live(each) is None]
-    try:
+    made: list[Change] = []
+    with ExitStack() as unless_all_would_be_taken:
         for each in documents:
-            cluster.apply(each, dry_run=each not in made, force=force)
-    finally:
-        for each in made:
-            cluster.delete(each)
+            is_made = each["kind"] == "Namespace" and cluster.live(each) is None
+            if is_made:
+                made.append(Change(each, None))
+                unless_all_would_be_taken.callback(cluster.delete, each)
+            cluster.apply(each, dry_run=not is_made, force=force)
+        unless_all_would_be_taken.pop_all()
+    return Done(made)
 
 
-def apply(cluster: Cluster, documents: Sequence[Manifest], *, force: bool, say: Say) -> Done:
-    """Apply all; what was changed is put back where one is refused after all."""
-    done = Done()
-    try:
-        for each in documents:
-            before = cluster.live(each)
-            after = cluster.apply(each, force=force)
-            if before is None:
-                done.created.append(each)
-            elif plain(after) != plain(before):
-                done.before.append(before)
-            else:
-                continue
-            say(f"{each['kind']} {each['metadata']['name']} {'created' if before is None else 'changed'}")
-    except Refused:
-        put_back(cluster, done, say)
-        raise
-    return done
-
-
-def put_back(cluster: Cluster, done: Done, say: Say) -> None:
-    """Undo what a deployment has changed, but for what may hold data by now."""
-    for each in reversed(done.before):
-        cluster.apply(applied(each), force=True)
-        say(f"{each['kind']} {each['metadata']['name']} put back")
-    for each in reversed(done.created):
-        if each["kind"] in KEPT:
-            say(f"{each['kind']} {each['metadata']['name']} left")
+def apply(cluster: Cluster, documents: Sequence[Manifest], done: Done, *, force: bool, say: Say) -> None:
+    """Apply all that is not done yet, and note what is changed; the note comes first, since an answer may be lost."""
+    made = [change.document for change in done.changes]
+    for each in made:
+        say(f"{each['kind']} {each['metadata']['name']} created")
+    for each in documents:
+        if each in made:
+            continue
+        change = Change(each, cluster.live(each))
+        done.changes.append(change)
+        try:
+            change.after = cluster.apply(each, force=force)
+        except Refused as error:
+            if not isinstance(error, Unanswered):
+                done.changes.remove(change)
+            raise
+        if change.is_none:
+            done.changes.remove(change)
         else:
-            cluster.delete(each)
-            say(f"{each['kind']} {each['metadata']['name']} taken away")
-
-
-def submissions(cluster: Cluster, documents: Sequence[Manifest]) -> dict[str, str]:
-    """The submissions that the applications are at now, by name."""
-    live = [found for each in applications(documents) if (found := cluster.live(each))]
-    return {each["metadata"]["name"]: each.get("status", {}).get("submissionID", "") for each in live}
-
-
-def wait_for_run(
-    cluster: Cluster, documents: Sequence[Manifest], *, seconds: float, replaced: dict[str, str]
-) -> list[Standing]:
-    """Wait until each application runs; of one whose spec has changed, a submission other than the `replaced` one.
-
-    Raises:
-        Failed: one does not come to run.
-    """
-
-    def runs(each: Standing) -> bool:
-        if each.is_suspended:
-            return True
-        is_new = replaced.get(each.name, "") != each.submission or each.name not in replaced
-        return each.state == "Scheduled" or (each.state in ("RUNNING", "SUCCEEDING", "COMPLETED") and is_new)
-
-    def is_lost(each: Standing) -> bool:
-        is_old = each.name in replaced and replaced[each.name] == each.submission
-        return not is_old and each.fault is not None and each.fault.is_final
-
-    def look() -> Iterator[Standing]:
-        for each in applications(documents):
-            if (live := cluster.live(each)) is None:
-                raise Failed(f"{each['metadata']['name']} was deleted meanwhile.")
-            yield standing(cluster, live)
-
-    return wait(
-        lambda: list(look()), until=runs, given_up=is_lost, seconds=seconds, doing="Waiting for the applications"
-    )
+            say(f"{change.title} {'created' if change.before is None else 'changed'}")
 
 
 def differences(cluster: Cluster, documents: Sequence[Manifest], *, force: bool) -> str:

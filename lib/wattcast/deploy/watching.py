@@ -1,21 +1,16 @@
-"""How applications stand, and waiting until they stand as they should, with what is going on shown meanwhile."""
+"""How the applications and servers of a cluster stand."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
-
 from wattcast.deploy.checks import is_streaming
 from wattcast.deploy.cluster import Cluster, Failed, Refused
-from wattcast.deploy.diagnosis import Fault, diagnosed, moment, state
+from wattcast.deploy.diagnosis import Fault, diagnosed, moment, running_since, state
 from wattcast.deploy.manifests import API_VERSION, Manifest
+from wattcast.deploy.servers import SERVERS, SERVERS_API_VERSION, Server, fault_of
+from wattcast.deploy.waiting import wait
 
-EVERY_SECONDS = 1.0
 APP_LABEL = "sparkoperator.k8s.io/app-name"
 UNITS = {"d": 24 * 3600, "h": 3600, "min": 60, "s": 1}
 KINDS = ("SparkApplication", "ScheduledSparkApplication")
@@ -92,6 +87,30 @@ class Standing:
         return {str(number): name for number, name in labelled.items() if number is not None}
 
     @property
+    def at_work_since(self) -> datetime | None:
+        """Since when its driver runs and, where it asks for a number of executors and not for as many as it takes, one of
+        them too; None where they do not. A driver's pod runs before Python has read a setting."""
+        drivers, executors = (self._running_since(role) for role in ("driver", "executor"))
+        if not drivers or not (executors or self._has_executors_as_needed):
+            return None
+        return max(min(drivers), min(executors, default=min(drivers)))
+
+    def has_worked(self, seconds: float) -> bool:
+        """Whether it has been at work for so long; for no time it is enough that the operator says RUNNING."""
+        since = self.at_work_since
+        return not seconds or (since is not None and (datetime.now(UTC) - since).total_seconds() >= seconds)
+
+    def _running_since(self, role: str) -> list[datetime]:
+        pods = [pod for pod in self.pods if pod["metadata"]["labels"].get("spark-role") == role]
+        return [since for pod in pods if (since := running_since(pod))]
+
+    @property
+    def _has_executors_as_needed(self) -> bool:
+        spec = self.application["spec"]
+        by_conf = str(spec.get("sparkConf", {}).get("spark.dynamicAllocation.enabled", "")).lower() == "true"
+        return by_conf or bool(spec.get("dynamicAllocation", {}).get("enabled"))
+
+    @property
     def words(self) -> str:
         pods = ", ".join(f"{pod['metadata']['name']} {pod['status'].get('phase', '')}" for pod in self.pods[:3])
         return self.fault.words if self.fault else pods
@@ -99,69 +118,59 @@ class Standing:
 
 def standing(cluster: Cluster, application: Manifest) -> Standing:
     """How an application of the cluster stands; its pods, their events and last lines are looked up."""
-    name, namespace = application["metadata"]["name"], application["metadata"]["namespace"]
-    pods = cluster.objects("v1", "Pod", namespace, labels=f"{APP_LABEL}={name}")
-    about = {name, *(pod["metadata"]["name"] for pod in pods)}
-    events = [
-        each
-        for each in cluster.objects("v1", "Event", namespace)
-        if each.get("involvedObject", {}).get("name") in about
-    ]
-    last_lines = {pod["metadata"]["name"]: _last_line(cluster, pod) for pod in pods if _has_ended(pod)}
+    pods = _pods(cluster, application["metadata"]["namespace"], _labels_of(application))
+    events, last_lines = _events(cluster, application, pods), _last_lines(cluster, pods)
     fault = diagnosed(application, pods, events, now=datetime.now(UTC), last_lines=last_lines)
     return Standing(application, pods, fault, last_lines)
+
+
+def server_standing(cluster: Cluster, document: Manifest) -> Server:
+    """How a Deployment or a StatefulSet of the cluster stands."""
+    pods = _pods(cluster, document["metadata"]["namespace"], document["spec"]["selector"].get("matchLabels", {}))
+    events, last_lines = _events(cluster, document, pods), _last_lines(cluster, pods)
+    return Server(document, pods, fault_of(document, pods, events, now=datetime.now(UTC), last_lines=last_lines))
 
 
 def all_standing(cluster: Cluster, namespace: str) -> list[Standing]:
     return [standing(cluster, each) for kind in KINDS for each in cluster.objects(API_VERSION, kind, namespace)]
 
 
-def wait(
-    look: Callable[[], Sequence[Standing]], *, until: Callable[[Standing], bool], seconds: float, doing: str,
-    given_up: Callable[[Standing], bool] = lambda _: False,
-) -> list[Standing]:  # fmt: skip
-    """Look until each stands so, showing how they stand meanwhile.
+def all_servers(cluster: Cluster, namespace: str) -> list[Server]:
+    found = [each for kind in SERVERS for each in cluster.objects(SERVERS_API_VERSION, kind, namespace)]
+    return [server_standing(cluster, each) for each in found]
+
+
+def wait_for_pods(cluster: Cluster, applications: Sequence[Manifest], *, seconds: float) -> None:
+    """Wait until no pod of the applications, which are deleted, is left.
 
     Raises:
-        Failed: one is given up, or the time is over; the message says of each that does not stand so what is wrong.
+        Failed: one is left when the time is over.
     """
-    console = Console(stderr=True)
-    end, shown = time.monotonic() + seconds, dict[str, str]()
-    with Live(console=console, transient=True) if console.is_terminal else nullcontext() as live:
-        while True:
-            found = list(look())
-            if live is not None:
-                live.update(_table(found, doing))
-            else:
-                shown = _print_news(console, found, shown)
-            missing = [each for each in found if not until(each)]
-            if not missing:
-                return found
-            if lost := [each for each in missing if given_up(each)]:
-                raise Failed(_why(lost))
-            if time.monotonic() > end:
-                raise Failed(f"{_why(missing)} (given up after {seconds:.0f} s)")
-            time.sleep(EVERY_SECONDS)
+
+    def look() -> list[Standing]:
+        found = [(each, _pods(cluster, each["metadata"]["namespace"], _labels_of(each))) for each in applications]
+        return [Standing(each, pods, None) for each, pods in found if pods]
+
+    wait(look, until=lambda _: False, seconds=seconds, doing="Waiting for the end of the batches in hand")
 
 
-def _why(found: Sequence[Standing]) -> str:
-    return "; ".join(f"{each.name}: {each.words or each.state or 'no state yet'}" for each in found)
+def _labels_of(application: Manifest) -> dict[str, str]:
+    return {APP_LABEL: application["metadata"]["name"]}
 
 
-def _table(found: Sequence[Standing], doing: str) -> Table:
-    table = Table("application", "state", "", title=doing, show_edge=False, title_justify="left")
-    for each in found:
-        table.add_row(each.name, each.state or "new", each.words)
-    return table
+def _pods(cluster: Cluster, namespace: str, labels: Mapping[str, str]) -> list[Manifest]:
+    return cluster.objects("v1", "Pod", namespace, labels=",".join(f"{key}={value}" for key, value in labels.items()))
 
 
-def _print_news(console: Console, found: Sequence[Standing], shown: Mapping[str, str]) -> dict[str, str]:
-    """For a log: a line for each that stands otherwise than before."""
-    lines = {each.name: f"{each.name}: {each.state or 'new'} {each.words}".rstrip() for each in found}
-    for name, line in lines.items():
-        if shown.get(name) != line:
-            console.print(line, soft_wrap=True, highlight=False, markup=False)
-    return lines
+def _events(cluster: Cluster, thing: Manifest, pods: Sequence[Manifest]) -> list[Manifest]:
+    """The events of a thing and of its pods."""
+    about = {each["metadata"]["name"] for each in (thing, *pods)}
+    found = cluster.objects("v1", "Event", thing["metadata"]["namespace"])
+    return [each for each in found if each.get("involvedObject", {}).get("name") in about]
+
+
+def _last_lines(cluster: Cluster, pods: Sequence[Manifest]) -> dict[str, str]:
+    return {pod["metadata"]["name"]: _last_line(cluster, pod) for pod in pods if _has_ended(pod)}
 
 
 def _has_ended(pod: Manifest) -> bool:
