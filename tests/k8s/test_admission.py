@@ -56,30 +56,31 @@ def test_every_application_is_let_in(operator: Cluster, name: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def with_change(name: str, path: str, value: object) -> Manifest:
-    """The manifest of an application with one field set; without it where the value is None."""
+def with_change(name: str, path: str, value: object, **more: object) -> Manifest:
+    """The manifest of an application with fields set."""
     changed = deepcopy(manifest(application(name)))
-    *parents, last = path.split(".")
-    place: Any = changed
-    for part in parents:
-        place = place[part]
-    if value is None:
-        del place[last]
-    else:
-        place[last] = value
+    for each, wanted in {path: value, **more}.items():
+        *parents, last = each.split(".")
+        place: Any = changed
+        for part in parents:
+            place = place[part]
+        place[last] = wanted
     return changed
 
 
-INGRESS = {"servicePort": 4040, "ingressURLFormat": "ui.example.org"}
+INGRESS = {
+    "servicePort": 4040, "servicePortName": "ui", "serviceType": "ClusterIP", "ingressURLFormat": "ui.example.org",
+    "serviceAnnotations": {}, "serviceLabels": {}, "ingressAnnotations": {}, "ingressTLS": [],
+}  # fmt: skip
 WRONG: dict[str, tuple[Callable[[], Manifest], str]] = {
     "a typo in a field": (
-        lambda: with_change("ingest", "spec.driver.memroy", "1g"), 'unknown field "spec.driver.memroy"'
+        lambda: with_change("ingest", "spec.driver.memroy", "1g"), ".spec.driver.memroy: field not declared in schema"
     ),
     "a typo in the template of a schedule": (
-        lambda: with_change("train", "spec.template.executor.instance", 2), 'unknown field "spec.template.executor.instance"'
+        lambda: with_change("train", "spec.template.executor.instance", 2), ".spec.template.executor.instance: field not declared in schema"
     ),
     "a word where a number belongs": (
-        lambda: with_change("ingest", "spec.executor.instances", "two"), "spec.executor.instances: Invalid value"
+        lambda: with_change("ingest", "spec.executor.instances", "two"), ".spec.executor.instances: expected numeric"
     ),
     "a restart policy that is none": (
         lambda: with_change("ingest", "spec.restartPolicy.type", "Sometimes"), 'Unsupported value: "Sometimes"'
@@ -87,7 +88,7 @@ WRONG: dict[str, tuple[Callable[[], Manifest], str]] = {
     "no cores": (
         lambda: with_change("ingest", "spec.driver.cores", 0), "spec.driver.cores in body should be greater than or equal to 1"
     ),
-    "no version of Spark": (lambda: with_change("ingest", "spec.sparkVersion", None), "spec.sparkVersion: Required value"),
+    "a mode that is none": (lambda: with_change("ingest", "spec.mode", "local"), 'spec.mode: Unsupported value: "local"'),
     "an unknown version of the API": (
         lambda: with_change("ingest", "apiVersion", "sparkoperator.k8s.io/v1"), "no matches for kind"
     ),
@@ -97,9 +98,9 @@ WRONG: dict[str, tuple[Callable[[], Manifest], str]] = {
     "a Spark without pod templates": (
         lambda: with_change("ingest", "spec.sparkVersion", "2.4.8"), "pod template feature requires Spark version 3.0.0 or higher"
     ),
-    "an image in the settings of Spark": (
-        lambda: with_change("ingest", "spec.sparkConf", {"spark.kubernetes.container.image": "other:1"}),
-        'sparkConf key "spark.kubernetes.container.image" is not allowed',
+    "nodes chosen twice": (
+        lambda: with_change("ingest", "spec.nodeSelector", {"disk": "ssd"}, **{"spec.driver.nodeSelector": {"disk": "hdd"}}),
+        "node selector cannot be defined at both SparkApplication and Driver/Executor",
     ),
     "one port for two addresses": (
         lambda: with_change("ingest", "spec.driverIngressOptions", [INGRESS, {**INGRESS, "ingressURLFormat": "other"}]),
