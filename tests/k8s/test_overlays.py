@@ -42,10 +42,11 @@ def built(folder: Path, base: list[Document] | None = None) -> list[Document]:
 
 
 def config_map(folder: Path, generator: Document) -> Document:
-    data = {name: (folder / name).read_text(encoding="utf-8") for name in generator.get("files", [])}
+    data = {Path(name).name: (folder / name).read_text(encoding="utf-8") for name in generator.get("files", [])}
     for name in generator.get("envs", []):
         data |= environment(folder / name)
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": generator["name"]}, "data": data}
+    metadata = {"name": generator["name"], **generator.get("options", {})}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
 def environment(file: Path) -> dict[str, str]:

@@ -22,7 +22,7 @@ CONF = "/etc/wattcast/conf"
 SCRATCH = "/tmp"  # noqa: S108  # in a pod: a volume of its own, seen by nobody else
 USER = 185  # that of Spark's images
 STOP_SECONDS = 660  # a job may take 600 for the batch in hand
-UI_PORT = 4040
+METRICS_PORT = 9400
 
 DRIVER, EXECUTOR = (
     "spark-kubernetes-driver",
@@ -43,6 +43,10 @@ RESTART = {
         "onSubmissionFailureRetries": 3, "onSubmissionFailureRetryInterval": 60,
     },
 }  # fmt: skip
+FIGURES = [
+    {"name": "WATTCAST_METRICS__HOST", "value": "0.0.0.0"},  # noqa: S104  # NetworkPolicies say who may ask
+    {"name": "WATTCAST_METRICS__PORT", "value": str(METRICS_PORT)},
+]
 PRIORITY = {
     Kind.STREAMING: "wattcast-streaming",
     Kind.BATCH: "wattcast-batch",
@@ -146,11 +150,11 @@ def template(app: Application, target: Target, role: str) -> Manifest:
     """The pod as the level "restricted" of pod security asks for, with a read-only root and folders to write to."""
     is_driver = role == DRIVER
     metadata: Manifest = {"labels": labels(app)}
-    if is_driver:
+    if is_driver and app.has_figures:
         metadata["annotations"] = {
             "prometheus.io/scrape": "true",
-            "prometheus.io/port": str(UI_PORT),
-            "prometheus.io/path": "/metrics/prometheus",
+            "prometheus.io/port": str(METRICS_PORT),
+            "prometheus.io/path": "/metrics",
         }
     state = {"persistentVolumeClaim": {"claimName": target.claim}} if target.claim else {"emptyDir": {}}
     return {
@@ -207,6 +211,7 @@ def container(app: Application, target: Target, role: str) -> Manifest:
             {"name": "HOME", "value": SCRATCH},  # libraries keep caches there
             {"name": "OMP_NUM_THREADS", "value": "1"},
             {"name": "WATTCAST_LOG__FORMAT", "value": "json"},
+            *(FIGURES if role == DRIVER and app.has_figures else []),
             *([{"name": "WATTCAST_FORECASTING__DEVICE", "value": "cuda"}] if forecasts_on_gpu else []),
         ],
         **({"resources": {"limits": {"nvidia.com/gpu": str(target.gpus)}}} if has_gpu else {}),
