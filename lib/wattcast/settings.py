@@ -24,6 +24,14 @@ def project_folder(name: str) -> Path:
     raise SettingsMissing(f"The folder {name} came neither with the package nor with the checkout: reinstall wattcast.")
 
 
+def cache_folder(name: str) -> Path:
+    """Where something is kept that can be had again: $WATTCAST_CACHE/<name>, else wattcast/<name> in $XDG_CACHE_HOME, else in
+    ~/.cache."""
+    if own := os.environ.get("WATTCAST_CACHE"):
+        return Path(own).resolve() / name
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wattcast" / name
+
+
 def spark_conf(file: str) -> dict[str, str]:
     """Spark's own settings in a file of conf/."""
     lines = (project_folder("conf") / file).read_text(encoding="utf-8").splitlines()
