@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from wattcast.deploy.applications import STATE, Application, Kind, Size
+from wattcast.deploy.applications import KAFKA, STATE, Application, Kind, Size
 from wattcast.settings import spark_conf
 
 Manifest = dict[str, Any]
@@ -19,6 +19,7 @@ API_VERSION = "sparkoperator.k8s.io/v1beta2"
 SPARK_VERSION = "4.2.0"
 JOBS = "/opt/wattcast/jobs"  # in the image
 CONF = "/etc/wattcast/conf"
+KAFKA_CA = "/etc/wattcast/kafka-ca"  # ca.crt of the Secret kafka-ca, if there is one: see `kafka.ssl_cafile`
 SCRATCH = "/tmp"  # noqa: S108  # in a pod: a volume of its own, seen by nobody else
 USER = 185  # that of Spark's images
 STOP_SECONDS = 660  # a job may take 600 for the batch in hand
@@ -29,7 +30,8 @@ DRIVER, EXECUTOR = (
     "spark-kubernetes-executor",
 )  # containers, by the names that Spark looks for
 ACCOUNTS = {DRIVER: "wattcast-driver", EXECUTOR: "wattcast-executor"}
-CONF_MAP, ENV_MAP, LAKE_SECRET, CLAIM = "wattcast-conf", "wattcast-env", "lake-creds", "wattcast-state"
+CONF_MAP, ENV_MAP, CLAIM = "wattcast-conf", "wattcast-env", "wattcast-state"
+LAKE_SECRET, CA_SECRET = "lake-creds", "kafka-ca"
 
 # Both intervals, always: without one the operator never retries.
 RESTART = {
@@ -156,6 +158,7 @@ def template(app: Application, target: Target, role: str) -> Manifest:
             "prometheus.io/port": str(METRICS_PORT),
             "prometheus.io/path": "/metrics",
         }
+    asks_kafka = KAFKA in app.secrets
     state = {"persistentVolumeClaim": {"claimName": target.claim}} if target.claim else {"emptyDir": {}}
     return {
         "metadata": metadata,
@@ -185,6 +188,7 @@ def template(app: Application, target: Target, role: str) -> Manifest:
                 {"name": "state", **state},
                 {"name": "tmp", "emptyDir": {}},
                 {"name": "work", "emptyDir": {}},
+                *([{"name": CA_SECRET, "secret": {"secretName": CA_SECRET, "optional": True}}] if asks_kafka else []),
             ],
         },
     }
@@ -226,6 +230,7 @@ def container(app: Application, target: Target, role: str) -> Manifest:
             {"name": "state", "mountPath": STATE},
             {"name": "tmp", "mountPath": SCRATCH},
             {"name": "work", "mountPath": "/opt/spark/work-dir"},
+            *([{"name": CA_SECRET, "mountPath": KAFKA_CA, "readOnly": True}] if KAFKA in app.secrets else []),
         ],
     }
 
