@@ -234,6 +234,17 @@ class Settings(BaseSettings):
         return self.model_validate(current | {name: current[name] | changes for name, changes in sections.items()})
 
 
+def secret_variables() -> set[str]:
+    """The variables of settings that nobody must read, such as WATTCAST_KAFKA__PASSWORD."""
+    return {
+        f"WATTCAST_{section}__{name}".upper()
+        for section, found in Settings.model_fields.items()
+        if isinstance(found.annotation, type) and issubclass(found.annotation, _Section)
+        for name, field in found.annotation.model_fields.items()
+        if field.annotation is SecretStr
+    }
+
+
 @cache
 def settings() -> Settings:
     """The settings of this process, read once."""
