@@ -12,7 +12,7 @@ import yaml
 from tests.k8s.test_overlays import CRDS, K8S, Document, applications, built, documents, of_kind, references
 
 from wattcast.deploy.checks import problems
-from wattcast.deploy.manifests import API_VERSION, METRICS_PORT
+from wattcast.deploy.manifests import API_VERSION, METRICS_PORT, Target
 from wattcast.deploy.rendering import rendered
 
 COMPONENTS = ["api", "model-serving", "monitoring"]
@@ -63,6 +63,16 @@ def test_kustomize_makes_what_these_tests_make_of_an_overlay(everything: list[Do
         return {(each["kind"], each["metadata"]["name"]): {**each, "metadata": {}} for each in kept}
 
     assert by_name(rendered(str(tmp_path))) == by_name(everything)
+
+
+def test_another_image_is_that_of_all_that_is_wattcast(everything: list[Document], tmp_path: Path) -> None:
+    file = tmp_path / "all.yaml"
+    file.write_text(
+        yaml.safe_dump_all(everything).replace(Target().image, "registry:5000/energy@sha256:0a"), encoding="utf-8"
+    )
+    made = rendered("", manifests=str(file), image="wattcast:2")
+    images = re.findall(r"^ *(?:- )?image: (.+)$", yaml.safe_dump_all(made), re.MULTILINE)
+    assert set(images) == {"wattcast:2", "prom/prometheus:v3.5.0", "grafana/alloy:v1.10.0"}
 
 
 @pytest.mark.parametrize("name", SERVERS)
