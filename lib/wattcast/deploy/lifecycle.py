@@ -108,7 +108,7 @@ def backfill(cluster: Cluster, space: str, arguments: Sequence[str], name: str) 
 def beside(deployed: Manifest) -> Manifest:
     """The spec of a backfill in the place of an application with that spec: with its image, accounts, volumes, environment and
     options of Spark, but of the size and with the Secrets of a backfill."""
-    spec = deepcopy(manifest(application("backfill"), Target())["spec"])
+    spec: Manifest = manifest(application("backfill"), Target())["spec"]
     spec |= {
         key: deployed[key] for key in ("image", "imagePullPolicy", "imagePullSecrets", "hadoopConf") if key in deployed
     }
