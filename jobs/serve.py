@@ -4,8 +4,10 @@ import logging
 import multiprocessing
 import signal
 import sys
+import tempfile
 import threading
 from concurrent.futures import Executor, ProcessPoolExecutor
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,7 +17,7 @@ from wattcast.ladder import Predictor
 from wattcast.logs import configure_logging
 from wattcast.serving.app import Forecaster, Registered, app
 from wattcast.serving.server import needs_keys, server
-from wattcast.settings import Settings, settings
+from wattcast.settings import Settings, cache_folder, settings
 from wattcast_models.champions import Champions, current_champions
 from wattcast_models.mlflow_store import StoreError
 from wattcast_models.registry import Registry, Version
@@ -37,6 +39,7 @@ class Following:
         self._champions = Champions(None)
         self._registered: list[Registered] | None = None
         self._process: ProcessPoolExecutor | None = None
+        self._can_ask = True  # as far as is known
         self._stop, self._asked = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="models", daemon=True)
 
@@ -63,9 +66,9 @@ class Following:
         return self._process
 
     def _follow(self) -> None:
-        model, models = self._settings.model, self._settings.state / "models"
+        kept = kept_in(self._settings.state / "models")
         while not self._stop.is_set():
-            self._champions = current_champions(model.artifact, models=models, registry=self._registry)
+            self._ask(kept)
             self._asked.set()
             try:
                 self._registered = registered(self._registry)
@@ -74,6 +77,28 @@ class Following:
                     log.warning("The registry of models does not answer: %s", error)
                 self._registered = None
             self._stop.wait(FOLLOW_SECONDS)
+
+    def _ask(self, kept: Path) -> None:
+        """Those that were known go on where the folder of the models cannot be read; that is said once."""
+        named, models = self._settings.model.artifact, self._settings.state / "models"
+        try:
+            self._champions = current_champions(named, models=models, registry=self._registry, kept=kept)
+        except OSError as error:
+            if self._can_ask:
+                log.error("Which model forecasts cannot be found out, forecasts go on as before: %s", error)
+            self._can_ask = False
+        else:
+            self._can_ask = True
+
+
+def kept_in(models: Path) -> Path:
+    """The folder for the champions that are followed: `models` or, where that can only be read, one of this user's own."""
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=models):
+            return models
+    except OSError:
+        return cache_folder("models")
 
 
 def registered(registry: Registry) -> list[Registered]:

@@ -40,9 +40,9 @@ class Engine:
     options: tuple[str, ...] = ()
 
     def build(self, name: str, arguments: Mapping[str, str], *more: str) -> None:
-        """Build k8s/Dockerfile; its files get the time of the commit."""
+        """Build k8s/Dockerfile; its files get the time of the commit. The store of docker keeps the times that they have."""
         given = [f"--build-arg={key}={value}" for key, value in arguments.items() if value]
-        if self.program == "buildah":
+        if self.program != "docker":
             given.append(f"--timestamp={arguments[EPOCH]}")
         self.run("build", *more, f"--file={ROOT / 'k8s' / 'Dockerfile'}", f"--tag={name}", *given, str(ROOT))
 

@@ -24,6 +24,14 @@ def project_folder(name: str) -> Path:
     raise SettingsMissing(f"The folder {name} came neither with the package nor with the checkout: reinstall wattcast.")
 
 
+def cache_folder(name: str) -> Path:
+    """Where something is kept that can be had again: $WATTCAST_CACHE/<name>, else wattcast/<name> in $XDG_CACHE_HOME, else in
+    ~/.cache."""
+    if own := os.environ.get("WATTCAST_CACHE"):
+        return Path(own).resolve() / name
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wattcast" / name
+
+
 def spark_conf(file: str) -> dict[str, str]:
     """Spark's own settings in a file of conf/."""
     lines = (project_folder("conf") / file).read_text(encoding="utf-8").splitlines()
@@ -224,6 +232,17 @@ class Settings(BaseSettings):
         """A copy in which the named keys of the named sections have other values, validated like any other."""
         current = self.model_dump()
         return self.model_validate(current | {name: current[name] | changes for name, changes in sections.items()})
+
+
+def secret_variables() -> set[str]:
+    """The variables of settings that nobody must read, such as WATTCAST_KAFKA__PASSWORD."""
+    return {
+        f"WATTCAST_{section}__{name}".upper()
+        for section, found in Settings.model_fields.items()
+        if isinstance(found.annotation, type) and issubclass(found.annotation, _Section)
+        for name, field in found.annotation.model_fields.items()
+        if field.annotation is SecretStr
+    }
 
 
 @cache

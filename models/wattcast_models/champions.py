@@ -60,13 +60,14 @@ def set_artifact(named: str, *, models: Path) -> Path | None:
     return Path(pointer.read_text(encoding="utf-8")) if pointer.is_file() else None
 
 
-def current_champions(named: str, *, models: Path, registry: Registry) -> Champions:
+def current_champions(named: str, *, models: Path, registry: Registry, kept: Path | None = None) -> Champions:
     """The models that forecast now; to be asked before each batch. What cannot be used, or not be heard of, is logged once:
-    of a set artifact the forecasts step down, of the registry they go on with the champions that were known."""
+    of a set artifact the forecasts step down, of the registry they go on with the champions that were known. Those are kept in
+    the folder `kept`, by default `models`."""
     folder = set_artifact(named, models=models)
     if folder:
         return Champions(_artifact(folder))
-    champions = _followed(models, registry).champions()
+    champions = _followed(kept or models, registry).champions()
     return Champions(champions.pop(ALL, None) or _artifact(shipped_artifact()), champions)
 
 

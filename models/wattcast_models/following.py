@@ -39,6 +39,7 @@ class Following:
         self._held = self._remembered()
         self._refused: dict[int, float] = {}  # by the number of the version: when to try it again
         self._silent_until: float | None = None
+        self._is_kept = True  # as far as is known
 
     def champions(self) -> dict[Scope, Predictor]:
         """The champions now, asked for at each call but after a failure; a failure is logged once and changes nothing."""
@@ -70,7 +71,18 @@ class Following:
         self._held = {scope: held for scope, held in taken.items() if held}
         if self._held != before:
             known = {scope.alias("champion"): held.config_sha256 for scope, held in self._held.items()}
-            write(self._memory, json.dumps(known, indent=2) + "\n")
+            self._keep(json.dumps(known, indent=2) + "\n")
+
+    def _keep(self, known: str) -> None:
+        """Where it cannot be written, forecasts follow the champions all the same, but do not know them after a restart."""
+        try:
+            write(self._memory, known)
+        except OSError as error:
+            if self._is_kept:
+                log.warning("The champions are followed, but cannot be kept in %s: %s", self._memory, error.strerror)
+            self._is_kept = False
+        else:
+            self._is_kept = True
 
     def _champion(self, scope: Scope, number: int) -> Held | None:
         """The version of this number, or, where it cannot be had or used, the champion before it."""

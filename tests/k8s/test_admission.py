@@ -77,7 +77,8 @@ WRONG: dict[str, tuple[Callable[[], Manifest], str]] = {
         lambda: with_change("ingest", "spec.driver.memroy", "1g"), ".spec.driver.memroy: field not declared in schema"
     ),
     "a typo in the template of a schedule": (
-        lambda: with_change("train", "spec.template.executor.instance", 2), ".spec.template.executor.instance: field not declared in schema"
+        lambda: with_change("train", "spec.template.executor.instance", 2),
+        ".spec.template.executor.instance: field not declared in schema"
     ),
     "a word where a number belongs": (
         lambda: with_change("ingest", "spec.executor.instances", "two"), ".spec.executor.instances: expected numeric"

@@ -1,4 +1,4 @@
-"""What an overlay can add beside the Spark applications, rendered by kustomize itself, and the rights of who deploys it."""
+"""What an overlay can add beside the Spark applications, and the rights of who deploys it."""
 
 import os
 import re
@@ -12,11 +12,12 @@ import yaml
 from tests.k8s.test_overlays import CRDS, K8S, Document, applications, built, documents, of_kind, references
 
 from wattcast.deploy.checks import problems
-from wattcast.deploy.manifests import API_VERSION
+from wattcast.deploy.manifests import API_VERSION, METRICS_PORT, Target
 from wattcast.deploy.rendering import rendered
 
 COMPONENTS = ["api", "model-serving", "monitoring"]
 SERVERS = ["api", "model-serving"]
+SPARK_UI = 4040
 PARTS = "app.kubernetes.io/part-of"
 
 
@@ -36,9 +37,7 @@ def overlay(folder: Path, *components: str, base: str = "prod") -> Path:
 @pytest.fixture
 def everything(tmp_path: Path) -> list[Document]:
     """Production with all that can be added."""
-    if not (shutil.which("kubectl") or shutil.which("kustomize")):
-        pytest.skip("needs kubectl or kustomize")
-    return rendered(str(overlay(tmp_path, "model-serving", "monitoring")))
+    return built(overlay(tmp_path, "model-serving", "monitoring"))
 
 
 def pod(document: Document) -> Any:
@@ -50,16 +49,30 @@ def test_all_components_fit_the_schemas_and_the_rules_and_find_what_they_refer_t
     there = {
         (each["kind"], each["metadata"]["name"]) for each in everything + documents(K8S / "base/secrets.example.yaml")
     }
-    optional = {("ConfigMap", "wattcast-rules")}
-    assert set(references(everything)) <= there | optional
+    assert set(references(everything)) <= there
     assert of_kind(everything, "Deployment").keys() == {"api", "model-serving", "prometheus", "logs"}
 
 
-def test_kustomize_makes_what_these_tests_make_of_an_overlay() -> None:
+def test_kustomize_makes_what_these_tests_make_of_an_overlay(everything: list[Document], tmp_path: Path) -> None:
     if not (shutil.which("kubectl") or shutil.which("kustomize")):
         pytest.skip("needs kubectl or kustomize")
-    names = {(each["kind"], each["metadata"]["name"]) for each in rendered("prod")}
-    assert names == {(each["kind"], each["metadata"]["name"]) for each in built(K8S / "overlays/prod")}
+
+    def by_name(found: list[Document]) -> dict[tuple[str, str], Document]:
+        """But for what the namespace of an overlay changes."""
+        kept = [each for each in found if each["kind"] not in ("Namespace", "RoleBinding")]
+        return {(each["kind"], each["metadata"]["name"]): {**each, "metadata": {}} for each in kept}
+
+    assert by_name(rendered(str(tmp_path))) == by_name(everything)
+
+
+def test_another_image_is_that_of_all_that_is_wattcast(everything: list[Document], tmp_path: Path) -> None:
+    file = tmp_path / "all.yaml"
+    file.write_text(
+        yaml.safe_dump_all(everything).replace(Target().image, "registry:5000/energy@sha256:0a"), encoding="utf-8"
+    )
+    made = rendered("", manifests=str(file), image="wattcast:2")
+    images = re.findall(r"^ *(?:- )?image: (.+)$", yaml.safe_dump_all(made), re.MULTILINE)
+    assert set(images) == {"wattcast:2", "prom/prometheus:v3.5.0", "grafana/alloy:v1.10.0"}
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -116,11 +129,18 @@ def test_prometheus_asks_the_pods_that_say_so_and_those_of_the_api_with_a_key(
         each["metadata"]["labels"]["app.kubernetes.io/name"]
         for each in templates if is_asked.fullmatch(each["metadata"].get("annotations", {}).get("prometheus.io/scrape", ""))
     }  # fmt: skip
-    assert asked == applications(everything).keys() | set(SERVERS)
-    for name, among in {"applications": "notin", "servers": "in"}.items():
+    assert asked == {"ingest", "aggregate", "forecast", "publish", "score", "monitor", *SERVERS}
+    selected = {
+        "applications": f"app.kubernetes.io/name notin ({','.join(SERVERS)})",
+        "servers": f"app.kubernetes.io/name in ({','.join(SERVERS)})",
+        "spark": "spark-role=driver",
+        "spark-executors": "spark-role=driver",
+    }
+    assert selected.keys() == jobs.keys()
+    for name, label in selected.items():
         (discovery,) = jobs[name].pop("kubernetes_sd_configs")  # Debian's build of Prometheus has no Kubernetes in it
         (selector,) = discovery["selectors"]
-        assert selector["label"] == f"{PARTS}=wattcast,app.kubernetes.io/name {among} ({','.join(SERVERS)})"
+        assert selector["label"] == f"{PARTS}=wattcast,{label}"
     (container,) = of_kind(everything, "Deployment")["prometheus"]["spec"]["template"]["spec"]["containers"]
     mounted = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
     assert jobs["servers"]["authorization"] == {"credentials_file": f"{mounted['keys']}/key"}
@@ -133,10 +153,39 @@ def test_prometheus_asks_the_pods_that_say_so_and_those_of_the_api_with_a_key(
 
 
 def test_whoever_is_scraped_lets_prometheus_in(everything: list[Document]) -> None:
-    (ingress,) = of_kind(everything, "NetworkPolicy")["scraped"]["spec"]["ingress"]
-    ports = {each["port"] for each in ingress["ports"]}
-    annotated = re.findall(r"prometheus\.io/port['\"]?: ['\"]?(\d+)", yaml.safe_dump(everything))
-    assert {int(port) for port in annotated} == ports
+    policies = of_kind(everything, "NetworkPolicy")
+
+    def open_ports(name: str) -> set[int]:
+        (ingress,) = policies[name]["spec"]["ingress"]
+        return {each["port"] for each in ingress["ports"]}
+
+    annotated = {
+        int(port) for port in re.findall(r"prometheus\.io/port['\"]?: ['\"]?(\d+)", yaml.safe_dump(everything))
+    }
+    assert open_ports("scraped") == annotated | {SPARK_UI}
+    assert open_ports("metrics") == {METRICS_PORT, SPARK_UI}  # the API lets in who has a key
+
+
+def test_figures_of_spark_are_asked_for_where_a_driver_has_them(everything: list[Document]) -> None:
+    config = yaml.safe_load(of_kind(everything, "ConfigMap")["prometheus"]["data"]["prometheus.yml"])
+    jobs = {each["job_name"]: each for each in config["scrape_configs"]}
+    conf = applications(everything)["ingest"]["spec"]["sparkConf"]
+    assert jobs["spark"]["metrics_path"] == conf["spark.metrics.conf.*.sink.prometheusServlet.path"]
+    assert conf["spark.ui.prometheus.enabled"] == "true"
+    assert jobs["spark-executors"]["metrics_path"] == "/metrics/executors/prometheus"
+    for name in ("spark", "spark-executors"):
+        assert f"$1:{SPARK_UI}" in [each.get("replacement") for each in jobs[name]["relabel_configs"]]
+
+
+def test_prometheus_has_the_alert_rules_and_grafana_the_dashboards(everything: list[Document]) -> None:
+    maps, monitoring = of_kind(everything, "ConfigMap"), K8S / "monitoring"
+    assert maps["wattcast-rules"]["data"] == {"rules.yaml": (monitoring / "rules.yaml").read_text(encoding="utf-8")}
+    assert maps["wattcast-dashboards"]["data"].keys() == {each.name for each in monitoring.glob("dashboards/*.json")}
+    prometheus = pod(of_kind(everything, "Deployment")["prometheus"])
+    (mount,) = [each for each in prometheus["containers"][0]["volumeMounts"] if each["name"] == "rules"]
+    assert {"name": "rules", "configMap": {"name": "wattcast-rules"}} in prometheus["volumes"]
+    config = yaml.safe_load(maps["prometheus"]["data"]["prometheus.yml"])
+    assert f"{mount['mountPath']}/*.yaml" in config["rule_files"]
 
 
 def test_logs_are_shipped_from_the_pods_of_wattcast_without_a_folder_of_the_node(everything: list[Document]) -> None:

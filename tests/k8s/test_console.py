@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.k8s.test_overlays import documents
 
 from wattcast.deploy.applications import application
 from wattcast.deploy.checks import _of_pod
 from wattcast.deploy.fields import misfits
-from wattcast.deploy.manifests import DRIVER, Target, container, template
+from wattcast.deploy.manifests import ACCOUNTS, DRIVER, Target, container, template
 
 FILE = Path(__file__).parents[2] / "k8s/console.yaml"
 
@@ -22,6 +23,21 @@ def console() -> dict[str, Any]:
 def test_console_is_a_pod_that_the_restricted_level_admits(console: dict[str, Any]) -> None:
     assert list(misfits(console, {})) == []
     assert list(_of_pod(console)) == []
+
+
+def test_console_takes_leases_as_a_driver_does(console: dict[str, Any]) -> None:
+    """With the account of drivers, which may, and a way to the API server. Without a token it would lock files instead."""
+    assert console["spec"]["serviceAccountName"] == ACCOUNTS[DRIVER]
+    assert console["spec"]["automountServiceAccountToken"] is True
+    base = [
+        each
+        for each in documents(FILE.parent / "base/network.yaml")
+        if each["metadata"]["name"].endswith("-to-api-server")
+    ]
+    meant = {each["metadata"]["name"]: each["spec"]["podSelector"]["matchLabels"].items() for each in base}
+    (own,) = [name for name, labels in meant.items() if labels <= console["metadata"]["labels"].items()]
+    ports = {each["metadata"]["name"]: each["spec"]["egress"] for each in base}
+    assert ports[own] == ports["driver-to-api-server"]
 
 
 def test_console_has_the_image_settings_and_volumes_of_a_driver(console: dict[str, Any]) -> None:

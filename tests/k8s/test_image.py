@@ -1,11 +1,13 @@
 """What the image is made of is told in CycloneDX, and it is labelled and runs as nobody."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from k8s.image import INVENTORY, about, bill_of_materials
+from k8s.image import INVENTORY, Engine, about, bill_of_materials
 from tests.k8s.cluster.build import WATTCAST, Images
 from tests.k8s.cluster.node import Cluster
 
@@ -29,6 +31,23 @@ def test_bill_of_materials_names_packages_and_jars_by_their_kind() -> None:
         "pkg:maven/io.delta/delta-storage@4.4.0",
         "pkg:generic/guava@33.4-jre",
     }
+
+
+@pytest.mark.parametrize(("program", "has_times"), [("podman", True), ("buildah", True), ("docker", False)])
+def test_files_of_an_image_get_the_time_of_the_commit_where_the_program_can(
+    program: str, has_times: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What such a program is asked for: one is on a machine, as a rule, and another one on the next."""
+    file = tmp_path / program
+    file.write_text(f'#!{shutil.which("sh")}\nprintf "%s\\n" "$@" > {tmp_path}/asked\n')
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    Engine(program).build("wattcast:1", {"SOURCE_DATE_EPOCH": "1700000000", "VERSION": "1", "TORCH_INDEX": ""})
+    asked = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
+    assert {"build", "--tag=wattcast:1", "--build-arg=SOURCE_DATE_EPOCH=1700000000", "--build-arg=VERSION=1"} <= set(
+        asked
+    )
+    assert ("--timestamp=1700000000" in asked) == has_times
 
 
 @pytest.fixture

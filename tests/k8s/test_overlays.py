@@ -42,10 +42,11 @@ def built(folder: Path, base: list[Document] | None = None) -> list[Document]:
 
 
 def config_map(folder: Path, generator: Document) -> Document:
-    data = {name: (folder / name).read_text(encoding="utf-8") for name in generator.get("files", [])}
+    data = {Path(name).name: (folder / name).read_text(encoding="utf-8") for name in generator.get("files", [])}
     for name in generator.get("envs", []):
         data |= environment(folder / name)
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": generator["name"]}, "data": data}
+    metadata = {"name": generator["name"], **generator.get("options", {})}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
 def environment(file: Path) -> dict[str, str]:
@@ -178,6 +179,38 @@ def test_all_traffic_is_denied_but_what_is_named() -> None:
     policies = of_kind(built(K8S / "base"), "NetworkPolicy")
     assert policies["default-deny"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     assert not any({} in each["spec"].get("egress", []) + each["spec"].get("ingress", []) for each in policies.values())
+
+
+def test_names_are_asked_for_wherever_the_cluster_answers_them() -> None:
+    """A cache of the node (NodeLocal DNSCache) is no pod of a namespace; pods of OpenShift answer at a port of their own."""
+    (rule,) = of_kind(built(K8S / "base"), "NetworkPolicy")["names"]["spec"]["egress"]
+    assert "to" not in rule
+    assert {(each["protocol"], each["port"]) for each in rule["ports"]} == {
+        (protocol, port) for protocol in ("UDP", "TCP") for port in (53, 5353)
+    }
+
+
+@pytest.mark.parametrize("port", [9092, 9093, 9094, 9096])
+def test_kafka_is_reached_at_its_usual_ports(port: int) -> None:
+    (rule,) = of_kind(built(K8S / "base"), "NetworkPolicy")["to-kafka"]["spec"]["egress"]
+    assert any(each["port"] <= port <= each.get("endPort", each["port"]) for each in rule["ports"])
+
+
+def test_file_with_the_authority_of_the_brokers_is_where_the_settings_of_production_say() -> None:
+    text = (K8S / "overlays/prod/wattcast.env").read_text(encoding="utf-8")
+    (file,) = re.findall(r"^# WATTCAST_KAFKA__SSL_CAFILE=(.+)$", text, re.MULTILINE)
+    (secret,) = [
+        each for each in documents(K8S / "base/secrets.example.yaml") if each["metadata"]["name"] == "kafka-ca"
+    ]
+    folder, name = file.rsplit("/", 1)
+    assert name in secret["stringData"]
+    found = applications(built(K8S / "overlays/prod"))
+    for app in ("ingest", "publish", "monitor"):
+        for role in ("driver", "executor"):
+            pod = found[app]["spec"][role]["template"]["spec"]
+            (mount,) = [each for each in pod["containers"][0]["volumeMounts"] if each["mountPath"] == folder]
+            assert mount["readOnly"]
+            assert {"name": mount["name"], "secret": {"secretName": "kafka-ca", "optional": True}} in pod["volumes"]
 
 
 def test_streaming_comes_before_what_can_wait() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from tests.models.test_registry import AWAY, damage
 
+import serve
+from wattcast.settings import settings
 from wattcast_models.artifact import shipped_artifact
 from wattcast_models.champions import Champions, current_champions, use, use_champions
 from wattcast_models.following import Following
@@ -115,6 +117,53 @@ def test_a_champion_without_an_artifact_does_not_keep_the_others_from_changing(
     shutil.rmtree(tmp_path / "mlflow" / "artifacts")
     second = champion(2)
     assert following.champions() == {ALL: second}
+
+
+def test_champions_are_followed_where_it_cannot_be_kept_who_they_are_and_it_is_said_once(
+    registry: Registry, models: Path, champion: Callable[..., Predictor], caplog: pytest.LogCaptureFixture
+) -> None:
+    (models / "champions.json").mkdir(parents=True)  # where the file would be
+    following, first = Following(models, registry), champion(1)
+    assert following.champions() == {ALL: first}
+    assert following.champions() == {ALL: first}
+    second = champion(2)
+    assert following.champions() == {ALL: second}
+    assert [record.message.split(" in ")[0] for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "The champions are followed, but cannot be kept"
+    ]
+
+
+def test_server_follows_the_champion_of_a_state_folder_that_it_can_only_read(
+    registry: Registry,
+    tmp_path: Path,
+    champion: Callable[..., Predictor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WATTCAST_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "models").write_text("")  # no folder, so that nothing can be put into it
+    first = champion(1)
+    of_registry = {"tracking_uri": registry.uri, "registered_name": registry.name}
+    current = settings().with_changes(model=of_registry).model_copy(update={"state": tmp_path / "state"})
+    with serve.Following(current) as following:
+        assert following.forecaster().model_of("b", "s") == first
+        assert following._thread.is_alive()
+    assert Following(tmp_path / "cache" / "models", AWAY).champions() == {ALL: first}
+
+
+def test_server_goes_on_asking_where_the_folder_of_models_cannot_be_read(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("WATTCAST_CACHE", str(tmp_path / "cache"))
+    current = settings().with_changes(model={"tracking_uri": registry.uri})
+    following = serve.Following(current.model_copy(update={"state": tmp_path / ("long" * 100)}))  # no name of a folder
+    with following:
+        assert following._asked.wait(timeout=60)
+        assert following.forecaster().model_of("b", "s") is None
+        assert following._thread.is_alive()
+    assert [record.message.split(",")[0] for record in caplog.records if record.name == "wattcast"] == [
+        "Which model forecasts cannot be found out"
+    ]
 
 
 def test_a_damaged_cache_is_fetched_again(registry: Registry, models: Path, champion: Callable[..., Predictor]) -> None:

@@ -45,6 +45,7 @@ class Application:
     arguments: tuple[str, ...] = ()
     schedule: str = ""
     gpu_on: str = ""  # "driver" or "executor": where a GPU would be used
+    has_figures: bool = False  # whether its driver serves figures of its own to Prometheus
 
     @property
     def most_executors(self) -> int:
@@ -55,27 +56,27 @@ class Application:
 # backfill and the queries of people have enough at once to be worth dynamic allocation.
 APPLICATIONS = (
     Application(
-        "ingest", Kind.STREAMING, secrets=(KAFKA,),
+        "ingest", Kind.STREAMING, has_figures=True, secrets=(KAFKA,),
         driver=Size(1, heap_mib=1024, python_mib=PANDAS_MIB),
         executor=Size(2, heap_mib=1536), executors=2,
     ),
     Application(
-        "aggregate", Kind.STREAMING,
+        "aggregate", Kind.STREAMING, has_figures=True,
         driver=Size(1, heap_mib=1280, python_mib=PANDAS_MIB),
         executor=Size(2, heap_mib=1536, python_mib=2 * PANDAS_MIB), executors=2,
     ),
     Application(
-        "forecast", Kind.STREAMING, secrets=(MODEL,), gpu_on="executor",
+        "forecast", Kind.STREAMING, has_figures=True, secrets=(MODEL,), gpu_on="executor",
         driver=Size(1, heap_mib=1280, python_mib=TORCH_MIB),
         executor=Size(2, heap_mib=1536, python_mib=2 * TORCH_MIB), executors=2,
     ),
     Application(
-        "publish", Kind.STREAMING, secrets=(KAFKA,),
+        "publish", Kind.STREAMING, has_figures=True, secrets=(KAFKA,),
         driver=Size(1, heap_mib=1024, python_mib=PANDAS_MIB),
         executor=Size(1, heap_mib=1024),
     ),
     Application(
-        "score", Kind.STREAMING,
+        "score", Kind.STREAMING, has_figures=True,
         driver=Size(1, heap_mib=1280, python_mib=PANDAS_MIB),
         executor=Size(2, heap_mib=1536, python_mib=2 * PANDAS_MIB),
     ),
@@ -85,12 +86,12 @@ APPLICATIONS = (
         executor=Size(2, heap_mib=2048), executors=(1, 4),  # on loopback: there is no password, but `kubectl port-forward`
     ),
     Application(
-        "pipeline", Kind.STREAMING, secrets=(KAFKA, MODEL), gpu_on="executor",
+        "pipeline", Kind.STREAMING, has_figures=True, secrets=(KAFKA, MODEL), gpu_on="executor",
         driver=Size(1, heap_mib=1536, python_mib=TORCH_MIB),
         executor=Size(2, heap_mib=1536, python_mib=2 * TORCH_MIB),
     ),
     Application(
-        "monitor", Kind.STREAMING, secrets=(KAFKA, MODEL),
+        "monitor", Kind.STREAMING, has_figures=True, secrets=(KAFKA, MODEL),
         driver=Size(1, heap_mib=1280, python_mib=2 * TORCH_MIB),
         executor=Size(2, heap_mib=1536, python_mib=2 * PANDAS_MIB),
     ),

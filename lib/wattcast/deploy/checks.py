@@ -6,12 +6,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from wattcast.deploy.fields import Schemas, misfits, misfits_of
+from wattcast.deploy.fields import Schemas, is_foreign, misfits, misfits_of
 from wattcast.deploy.manifests import API_VERSION, Manifest
+from wattcast.settings import secret_variables
 
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")  # Spark makes a service of this name
 MEMORY = re.compile(r"[1-9]\d*[kmgt]i?b?", re.IGNORECASE)
+VARIABLE = re.compile(r"[A-Za-z_]\w*")  # of the environment; other keys of a ConfigMap are names of files
 SECRET = re.compile(r"password|secret|token|credential|access.?key|api.?key", re.IGNORECASE)
+# Names of what tells where a secret is, not what it is: classes, files, and Spark's references to Secrets.
+NO_SECRET = re.compile(
+    r".*[._](provider|file|path|dir|name|class|enabled)|spark\.kubernetes\.(driver|executor)\.(secrets|secretKeyRef)\..*",
+    re.IGNORECASE,
+)
+IN_ADDRESS = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+OWN_SECRETS = secret_variables()
+REGISTRY = "WATTCAST_MODEL__TRACKING_URI"
 PIPELINE = {"ingest", "aggregate", "forecast", "publish", "score"}  # what that application does, too
 
 # Fields of a driver or executor that only the operator's webhook applies, and not to a pod that has a template.
@@ -25,16 +35,20 @@ WEBHOOK_ONLY = {
 def problems(documents: Sequence[Manifest], known: Schemas) -> list[str]:
     """What is wrong with documents that are deployed together: with each, or else with all as a whole."""
     said = [f"{_title(each)}: {what}." for each in documents for what in _wrong(each, known)]
-    return said or [f"{what}." for what in rivals(documents)]
+    return said or [f"{what}." for what in (*rivals(documents), *perishing(documents))]
 
 
 def _wrong(document: Manifest, known: Schemas) -> Iterator[str]:
     misfitting = list(misfits(document, known))
     yield from misfitting
-    if misfitting:
+    if misfitting or is_foreign(document, known):
         return  # the rules count on the types
     if document["apiVersion"] == API_VERSION:
         yield from _of_application(document)
+    elif document["kind"] == "ConfigMap":
+        yield from _inlined(
+            {key: value for key, value in document.get("data", {}).items() if VARIABLE.fullmatch(key)}, "data"
+        )
     else:
         yield from _of_pod(document.get("spec", {}).get("template", {}))
 
@@ -104,9 +118,37 @@ def _of_container(container: Manifest) -> Iterator[str]:
 
 def _inlined(values: dict[str, Any], field: str) -> Iterator[str]:
     yield from (
-        f"{field} {name} holds a secret in the open; refer to a Secret" for name, value in values.items()
-        if value and SECRET.search(name)
-    )  # fmt: skip
+        f"{field} {name} holds a secret in the open; refer to a Secret"
+        for name, value in values.items()
+        if value and _is_secret(name, str(value))
+    )
+
+
+def _is_secret(name: str, value: str) -> bool:
+    sounds_so = SECRET.search(name) and not NO_SECRET.fullmatch(name)
+    return bool(name in OWN_SECRETS or sounds_so or IN_ADDRESS.search(value))
+
+
+def perishing(documents: Sequence[Manifest]) -> Iterator[str]:
+    """Trainings whose models would go with their pod: with the state folder in it, and no MLflow server that would have them."""
+    maps = {each["metadata"]["name"]: each.get("data", {}) for each in documents if each["kind"] == "ConfigMap"}
+    for each in documents:
+        if each["apiVersion"] != API_VERSION or job(each) != "train":
+            continue
+        pod = spec_of(each)["driver"]["template"]["spec"]
+        (container,) = pod["containers"][:1]
+        refers_to = [
+            source["configMapRef"]["name"] for source in container.get("envFrom", []) if "configMapRef" in source
+        ]
+        names = {variable["name"] for variable in container.get("env", [])}.union(
+            *(maps.get(name, {}) for name in refers_to)
+        )
+        is_in_pod = any(volume["name"] == "state" and "emptyDir" in volume for volume in pod.get("volumes", []))
+        if is_in_pod and maps.keys() >= set(refers_to) and REGISTRY not in names:
+            yield (
+                f"{each['metadata']['name']} would lose what it trains with its pod: set {REGISTRY} to an MLflow server, "
+                "or leave it out"
+            )
 
 
 def rivals(documents: Sequence[Manifest]) -> Iterator[str]:

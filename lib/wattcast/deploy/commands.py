@@ -145,14 +145,14 @@ def logs(
     namespace: Namespace = "",
     context: Context = "",
 ) -> None:
-    """Show what an application on Kubernetes writes."""
+    """Show what an application on Kubernetes writes; of one with a schedule its last run."""
     from wattcast.deploy import lifecycle
     from wattcast.deploy.cluster import Cluster, Refused
     from wattcast.deploy.watching import standing
 
     cluster = Cluster(context)
     space = lifecycle.namespace(cluster, namespace)
-    found = standing(cluster, lifecycle.live(cluster, space, application))
+    found = standing(cluster, lifecycle.newest_run(cluster, lifecycle.live(cluster, space, application)))
     pod = found.driver if executor is None else found.executors.get(str(executor), "")
     if not pod:
         who = "driver" if executor is None else f"executor {executor}"
@@ -246,13 +246,17 @@ def submit_train(
     timeout: Annotated[int, typer.Option(min=1, help="Seconds in which it must end.")] = RUN_SECONDS,
 ) -> None:
     """Run the training of the schedule now, and follow it to its end."""
-    from wattcast.deploy import lifecycle
-    from wattcast.deploy.cluster import Cluster
+    _run_scheduled("train", namespace, context, no_wait, timeout)
 
-    cluster = Cluster(context)
-    space = lifecycle.namespace(cluster, namespace)
-    name = lifecycle.name_of("train", lifecycle.day(datetime.now(UTC)))
-    _run(cluster, lifecycle.training(cluster, space, name), no_wait, timeout)
+
+def submit_maintain(
+    namespace: Namespace = "",
+    context: Context = "",
+    no_wait: NoWait = False,
+    timeout: Annotated[int, typer.Option(min=1, help="Seconds in which it must end.")] = RUN_SECONDS,
+) -> None:
+    """Run the upkeep of the schedule now, and follow it to its end."""
+    _run_scheduled("maintain", namespace, context, no_wait, timeout)
 
 
 def register(app: typer.Typer) -> None:
@@ -260,15 +264,26 @@ def register(app: typer.Typer) -> None:
     for command in (deploy, undeploy, logs, stop, start):
         app.command()(command)
     submit = typer.Typer(
-        no_args_is_help=True, rich_markup_mode=None, help="Run a backfill or a training once on Kubernetes."
+        no_args_is_help=True, rich_markup_mode=None, help="Run a backfill, a training or the upkeep once on Kubernetes."
     )
     submit.command("backfill")(submit_backfill)
     submit.command("train")(submit_train)
+    submit.command("maintain")(submit_maintain)
     app.add_typer(submit, name="submit")
     backfill = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Backfills on Kubernetes.")
     backfill.command("submit")(submit_backfill)
     backfill.callback()(lambda: None)  # with one command alone its name would be left out
     app.add_typer(backfill, name="backfill")
+
+
+def _run_scheduled(app: str, namespace: str, context: str, no_wait: bool, timeout: int) -> None:
+    from wattcast.deploy import lifecycle
+    from wattcast.deploy.cluster import Cluster
+
+    cluster = Cluster(context)
+    space = lifecycle.namespace(cluster, namespace)
+    name = lifecycle.name_of(app, lifecycle.day(datetime.now(UTC)))
+    _run(cluster, lifecycle.scheduled_now(cluster, space, app, name), no_wait, timeout)
 
 
 def _run(cluster: Any, document: dict[str, Any], no_wait: bool, timeout: int) -> None:

@@ -11,6 +11,14 @@ from kubernetes.client import models
 
 Schemas = dict[tuple[str, str], Draft202012Validator]
 
+# Kubernetes' own, whose kinds its client has. A name that ends like theirs says nothing: sparkoperator.k8s.io is another's.
+OWN_GROUPS = {
+    "", "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "apps", "authentication.k8s.io",
+    "authorization.k8s.io", "autoscaling", "batch", "certificates.k8s.io", "coordination.k8s.io", "discovery.k8s.io",
+    "events.k8s.io", "flowcontrol.apiserver.k8s.io", "networking.k8s.io", "node.k8s.io", "policy",
+    "rbac.authorization.k8s.io", "resource.k8s.io", "scheduling.k8s.io", "storage.k8s.io",
+}  # fmt: skip
+
 PLAIN: dict[str, Any] = {"str": str, "bytes": str, "int": int, "float": (int, float), "bool": bool, "datetime": str}
 
 
@@ -46,16 +54,29 @@ def _validator(schema: dict[str, Any]) -> Draft202012Validator:
 
 
 def misfits(document: dict[str, Any], known: Schemas) -> Iterator[str]:
-    """What does not fit, each as the rest of a sentence that begins with the name of the document."""
+    """What does not fit, each as the rest of a sentence that begins with the name of the document. Nothing is known, and nothing
+    said, of custom kinds that are not `known` and whose group has none that is: the cluster will say it."""
     api_version, kind = str(document.get("apiVersion")), str(document.get("kind"))
     if (validator := known.get((api_version, kind))) is not None:
         yield from (_said(error) for error in validator.iter_errors(document))
         return
+    if is_foreign(document, known):
+        return
     model = f"{api_version.rpartition('/')[2].capitalize()}{kind}"
-    if hasattr(models, model):
+    if _group(api_version) in OWN_GROUPS and hasattr(models, model):
         yield from misfits_of(document, model)
     else:
         yield f"there is no kind {kind} of {api_version}"
+
+
+def is_foreign(document: dict[str, Any], known: Schemas) -> bool:
+    """Whether its kind is neither Kubernetes' own nor of a group of which kinds are known."""
+    groups = OWN_GROUPS | {_group(api_version) for api_version, _ in known}
+    return bool(document.get("apiVersion")) and _group(str(document["apiVersion"])) not in groups
+
+
+def _group(api_version: str) -> str:
+    return api_version.rpartition("/")[0]
 
 
 def misfits_of(value: object, kind: str, at: str = "") -> Iterator[str]:

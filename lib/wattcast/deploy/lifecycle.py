@@ -19,6 +19,8 @@ ENDED = ("COMPLETED", "FAILED")
 KEPT_FOR_SECONDS = 7 * 24 * 3600  # what was run once stays so long, to be looked at
 SUFFIX = string.ascii_lowercase + string.digits
 OF_PLACE = ("volumes", "nodeSelector", "tolerations", "affinity", "imagePullSecrets")  # of a pod: where it runs
+OF_CONTAINER = ("env", "volumeMounts", "resources")  # but for CPU and memory, which are no field of the template
+OF_SIZE = ("spark.sql.shuffle.partitions", "spark.databricks.delta.snapshotPartitions", "spark.metrics.namespace")
 
 
 def namespace(cluster: Cluster, given: str) -> str:
@@ -99,24 +101,42 @@ def start(cluster: Cluster, application: Manifest, *, say: Say) -> None:
 
 
 def backfill(cluster: Cluster, space: str, arguments: Sequence[str], name: str) -> Manifest:
-    """A backfill as it would run beside the applications that are deployed: their image, volumes and environment."""
-    deployed = _deployed(cluster, space)
-    made = _once(application("backfill").name, space, name, manifest(application("backfill"), Target())["spec"])
-    spec = made["spec"] | {"arguments": list(arguments)}
-    like = {
-        key: deployed["spec"][key]
-        for key in ("image", "imagePullPolicy", "imagePullSecrets")
-        if key in deployed["spec"]
+    """A backfill as it would run beside the applications that are deployed."""
+    made = _once("backfill", space, name, beside(_deployed(cluster, space)["spec"]))
+    return {**made, "spec": made["spec"] | {"arguments": list(arguments)}}
+
+
+def beside(deployed: Manifest) -> Manifest:
+    """The spec of a backfill in the place of an application with that spec: with its image, accounts, volumes, environment and
+    options of Spark, but of the size and with the Secrets of a backfill."""
+    spec: Manifest = manifest(application("backfill"), Target())["spec"]
+    spec |= {
+        key: deployed[key] for key in ("image", "imagePullPolicy", "imagePullSecrets", "hadoopConf") if key in deployed
     }
+    spec["sparkConf"] |= {key: value for key, value in deployed.get("sparkConf", {}).items() if key not in OF_SIZE}
     for role in ("driver", "executor"):
-        _adopt(spec[role]["template"], deployed["spec"][role]["template"])
-    return {**made, "spec": spec | like}
+        spec[role] |= {key: deployed[role][key] for key in ("serviceAccount",) if key in deployed[role]}
+        _adopt(spec[role]["template"]["spec"], deployed[role]["template"]["spec"])
+    return spec
 
 
-def training(cluster: Cluster, space: str, name: str) -> Manifest:
-    """The training of the schedule, to be run now."""
-    scheduled = live(cluster, space, "train")
-    return _once("train", space, name, deepcopy(scheduled["spec"]["template"]))
+def scheduled_now(cluster: Cluster, space: str, app: str, name: str) -> Manifest:
+    """What a schedule starts, to be run now."""
+    scheduled = live(cluster, space, app)
+    return _once(app, space, name, deepcopy(scheduled["spec"]["template"]))
+
+
+def newest_run(cluster: Cluster, application: Manifest) -> Manifest:
+    """The application that a schedule has started last; any other one itself."""
+    if "schedule" not in application["spec"]:
+        return application
+    name, space = application["metadata"]["name"], application["metadata"]["namespace"]
+    started = application.get("status", {}).get("lastRunName")
+    if not started:
+        raise Refused(f"{name} was not started yet by its schedule, {application['spec']['schedule']}.")
+    if (found := cluster.get(API_VERSION, "SparkApplication", started, space)) is None:
+        raise Refused(f"{started}, the last run of {name}, is not there any more.")
+    return found
 
 
 def run_once(cluster: Cluster, document: Manifest, *, seconds: float) -> Standing:
@@ -192,11 +212,13 @@ def _deployed(cluster: Cluster, space: str) -> Manifest:
     return max(found, key=lambda each: job(each) in ("forecast", "pipeline"))
 
 
-def _adopt(template: Manifest, deployed: Manifest) -> None:
+def _adopt(pod: Manifest, deployed: Manifest) -> None:
     """Let a pod run where another does: its volumes and nodes, and the environment of its container."""
-    mine, theirs = template["spec"], deployed["spec"]
-    mine |= {key: theirs[key] for key in OF_PLACE if key in theirs}
-    mine["containers"][0] |= {key: theirs["containers"][0][key] for key in ("env", "volumeMounts")}
+    pod |= {key: deployed[key] for key in OF_PLACE if key in deployed}
+    mine, theirs = pod["containers"][0], deployed["containers"][0]
+    mine |= {key: theirs[key] for key in OF_CONTAINER if key in theirs}
+    also = [each for each in mine["envFrom"] if each not in theirs.get("envFrom", [])]
+    mine["envFrom"] = [*also, *theirs.get("envFrom", [])]  # of two that say the same the last counts
 
 
 def _is_absent(cluster: Cluster, space: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from wattcast.deploy.applications import STATE, Application, Kind, Size
+from wattcast.deploy.applications import KAFKA, STATE, Application, Kind, Size
 from wattcast.settings import spark_conf
 
 Manifest = dict[str, Any]
@@ -19,17 +19,19 @@ API_VERSION = "sparkoperator.k8s.io/v1beta2"
 SPARK_VERSION = "4.2.0"
 JOBS = "/opt/wattcast/jobs"  # in the image
 CONF = "/etc/wattcast/conf"
+KAFKA_CA = "/etc/wattcast/kafka-ca"  # ca.crt of the Secret kafka-ca, if there is one: see `kafka.ssl_cafile`
 SCRATCH = "/tmp"  # noqa: S108  # in a pod: a volume of its own, seen by nobody else
 USER = 185  # that of Spark's images
 STOP_SECONDS = 660  # a job may take 600 for the batch in hand
-UI_PORT = 4040
+METRICS_PORT = 9400
 
 DRIVER, EXECUTOR = (
     "spark-kubernetes-driver",
     "spark-kubernetes-executor",
 )  # containers, by the names that Spark looks for
 ACCOUNTS = {DRIVER: "wattcast-driver", EXECUTOR: "wattcast-executor"}
-CONF_MAP, ENV_MAP, LAKE_SECRET, CLAIM = "wattcast-conf", "wattcast-env", "lake-creds", "wattcast-state"
+CONF_MAP, ENV_MAP, CLAIM = "wattcast-conf", "wattcast-env", "wattcast-state"
+LAKE_SECRET, CA_SECRET = "lake-creds", "kafka-ca"
 
 # Both intervals, always: without one the operator never retries.
 RESTART = {
@@ -43,6 +45,10 @@ RESTART = {
         "onSubmissionFailureRetries": 3, "onSubmissionFailureRetryInterval": 60,
     },
 }  # fmt: skip
+FIGURES = [
+    {"name": "WATTCAST_METRICS__HOST", "value": "0.0.0.0"},  # noqa: S104  # NetworkPolicies say who may ask
+    {"name": "WATTCAST_METRICS__PORT", "value": str(METRICS_PORT)},
+]
 PRIORITY = {
     Kind.STREAMING: "wattcast-streaming",
     Kind.BATCH: "wattcast-batch",
@@ -146,12 +152,13 @@ def template(app: Application, target: Target, role: str) -> Manifest:
     """The pod as the level "restricted" of pod security asks for, with a read-only root and folders to write to."""
     is_driver = role == DRIVER
     metadata: Manifest = {"labels": labels(app)}
-    if is_driver:
+    if is_driver and app.has_figures:
         metadata["annotations"] = {
             "prometheus.io/scrape": "true",
-            "prometheus.io/port": str(UI_PORT),
-            "prometheus.io/path": "/metrics/prometheus",
+            "prometheus.io/port": str(METRICS_PORT),
+            "prometheus.io/path": "/metrics",
         }
+    asks_kafka = KAFKA in app.secrets
     state = {"persistentVolumeClaim": {"claimName": target.claim}} if target.claim else {"emptyDir": {}}
     return {
         "metadata": metadata,
@@ -181,6 +188,7 @@ def template(app: Application, target: Target, role: str) -> Manifest:
                 {"name": "state", **state},
                 {"name": "tmp", "emptyDir": {}},
                 {"name": "work", "emptyDir": {}},
+                *([{"name": CA_SECRET, "secret": {"secretName": CA_SECRET, "optional": True}}] if asks_kafka else []),
             ],
         },
     }
@@ -207,6 +215,7 @@ def container(app: Application, target: Target, role: str) -> Manifest:
             {"name": "HOME", "value": SCRATCH},  # libraries keep caches there
             {"name": "OMP_NUM_THREADS", "value": "1"},
             {"name": "WATTCAST_LOG__FORMAT", "value": "json"},
+            *(FIGURES if role == DRIVER and app.has_figures else []),
             *([{"name": "WATTCAST_FORECASTING__DEVICE", "value": "cuda"}] if forecasts_on_gpu else []),
         ],
         **({"resources": {"limits": {"nvidia.com/gpu": str(target.gpus)}}} if has_gpu else {}),
@@ -221,6 +230,7 @@ def container(app: Application, target: Target, role: str) -> Manifest:
             {"name": "state", "mountPath": STATE},
             {"name": "tmp", "mountPath": SCRATCH},
             {"name": "work", "mountPath": "/opt/spark/work-dir"},
+            *([{"name": CA_SECRET, "mountPath": KAFKA_CA, "readOnly": True}] if KAFKA in app.secrets else []),
         ],
     }
 

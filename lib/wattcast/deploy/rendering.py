@@ -1,6 +1,5 @@
 """The documents of a deployment: an overlay as kustomize renders it, or YAML that has been rendered already."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -9,12 +8,12 @@ from pathlib import Path
 
 import yaml
 
-from wattcast.deploy.checks import spec_of
 from wattcast.deploy.cluster import Refused
 from wattcast.deploy.manifests import API_VERSION, Manifest
 from wattcast.settings import project_folder
 
-OWN_IMAGE = r"([^@:]+/)?wattcast(:.*)?"
+PART_OF = ("app.kubernetes.io/part-of", "wattcast")
+SERVERS = ("api", "model-serving")  # containers with the image of Wattcast in a Deployment
 RENDERERS = (("kubectl", "kustomize"), ("kustomize", "build"))
 
 
@@ -28,11 +27,17 @@ def rendered(overlay: str, *, manifests: str = "", image: str = "") -> list[Mani
         line = f" in line {mark.line + 1}" if (mark := getattr(error, "problem_mark", None)) else ""
         raise Refused(f"{manifests or overlay} is not YAML: {getattr(error, 'problem', error)}{line}.") from error
     for each in documents:
-        if not isinstance(each, dict) or not isinstance(each.get("metadata"), dict) or not each["metadata"].get("name"):
-            raise Refused(f"{manifests or overlay} has a document without kind or name.")
+        if not _is_named(each):
+            raise Refused(f"{manifests or overlay} has a document without apiVersion, kind or name.")
     if not documents:
         raise Refused(f"{manifests or overlay} has no document.")
     return [_with_image(each, image) if image else each for each in documents]
+
+
+def _is_named(document: object) -> bool:
+    if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
+        return False
+    return bool(document.get("kind") and document.get("apiVersion") and document["metadata"].get("name"))
 
 
 def _folder(overlay: str) -> Path:
@@ -67,13 +72,26 @@ def _kustomized(folder: Path) -> str:
 
 
 def _with_image(document: Manifest, image: str) -> Manifest:
-    if document.get("apiVersion") == API_VERSION and isinstance(document.get("spec"), dict):
-        spec_of(document)["image"] = image
-    if document["kind"] == "Deployment":
-        for container in document["spec"]["template"]["spec"]["containers"]:
-            if re.fullmatch(OWN_IMAGE, container["image"]):
-                container["image"] = image
+    """The document with that image where Wattcast runs, whatever its image was called; a wrong document stays, for the checks."""
+    for place in _places_of_image(document):
+        place["image"] = image
     return document
+
+
+def _places_of_image(document: Manifest) -> list[Manifest]:
+    is_of_operator = document["apiVersion"] == API_VERSION
+    match document:
+        case {"kind": "SparkApplication", "spec": dict(spec)} if is_of_operator:
+            return [spec]
+        case {"kind": "ScheduledSparkApplication", "spec": {"template": dict(spec)}} if is_of_operator:
+            return [spec]
+        case {
+            "kind": "Deployment",
+            "spec": {"template": {"metadata": {"labels": labels}, "spec": {"containers": list(found)}}},
+        }:
+            is_own = isinstance(labels, dict) and PART_OF in labels.items()
+            return [each for each in found if is_own and isinstance(each, dict) and each.get("name") in SERVERS]
+    return []
 
 
 def applications(documents: Sequence[Manifest]) -> list[Manifest]:

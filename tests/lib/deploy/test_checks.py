@@ -10,10 +10,11 @@ import pytest
 from wattcast.deploy.applications import application
 from wattcast.deploy.checks import problems
 from wattcast.deploy.fields import schemas
-from wattcast.deploy.manifests import manifest
+from wattcast.deploy.manifests import Target, manifest
 
 CRDS = schemas(Path(__file__).parents[2] / "k8s/crds")
 DRIVER = "spec.driver.template.spec.containers.0"
+ENVIRONMENT = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "wattcast-env"}}
 POLICY = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "none"}}
 
 
@@ -120,6 +121,31 @@ WRONG: dict[str, tuple[Callable[[], list[dict[str, Any]]], str]] = {
         lambda: [POLICY | {"spec": {"podSelectors": {}}}],
         "NetworkPolicy none: spec has no field podSelectors.",
     ),
+    "secret in a ConfigMap": (
+        lambda: [ENVIRONMENT | {"data": {"WATTCAST_KAFKA__PASSWORD": "x", "secrets.txt": "x"}}],
+        "ConfigMap wattcast-env: data WATTCAST_KAFKA__PASSWORD holds a secret in the open; refer to a Secret.",
+    ),
+    "secret that does not sound like one": (
+        lambda: [ENVIRONMENT | {"data": {"WATTCAST_ALERTS__WEBHOOK": "https://h/1", "WATTCAST_ALERTS__WEBHOOK_SECONDS": "5"}}],
+        "ConfigMap wattcast-env: data WATTCAST_ALERTS__WEBHOOK holds a secret in the open; refer to a Secret.",
+    ),
+    "password in an address": (
+        lambda: [ENVIRONMENT | {"data": {"WATTCAST_MODEL__TRACKING_URI": "https://me:mine@mlflow"}}],
+        "ConfigMap wattcast-env: data WATTCAST_MODEL__TRACKING_URI holds a secret in the open; refer to a Secret.",
+    ),
+    "secret in an option of Spark": (
+        lambda: [with_change("ingest", "spec.sparkConf", {"spark.kubernetes.driverEnv.AWS_SECRET_ACCESS_KEY": "x"})],
+        "SparkApplication ingest: sparkConf spark.kubernetes.driverEnv.AWS_SECRET_ACCESS_KEY holds a secret in the open; "
+        "refer to a Secret.",
+    ),
+    "kind of Kubernetes' own in a version that has it not": (
+        lambda: [POLICY | {"apiVersion": "networking.k8s.io/v2"}],
+        "NetworkPolicy none: there is no kind NetworkPolicy of networking.k8s.io/v2.",
+    ),
+    "training whose models would go with its pod": (
+        lambda: [manifest(application("train"), Target(claim=None)), ENVIRONMENT | {"data": {"WATTCAST_LAKE": "s3a://b/lake"}}],
+        "train would lose what it trains with its pod: set WATTCAST_MODEL__TRACKING_URI to an MLflow server, or leave it out.",
+    ),
 }  # fmt: skip
 
 
@@ -127,3 +153,39 @@ WRONG: dict[str, tuple[Callable[[], list[dict[str, Any]]], str]] = {
 def test_wrong_manifest_is_refused_with_one_sentence(name: str) -> None:
     made, sentence = WRONG[name]
     assert problems(made(), CRDS) == [sentence]
+
+
+CUSTOM: list[dict[str, Any]] = [
+    {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "spec": {"target": {"name": "kafka-creds"}}},
+    {"apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor", "spec": {"endpoints": []}},
+    {"apiVersion": "kafka.strimzi.io/v1beta2", "kind": "KafkaUser", "spec": {"template": "a text"}},
+    {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "spec": {"template": {"spec": {"containers": [{}]}}}},
+    {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "spec": {}},
+]
+
+
+@pytest.mark.parametrize("custom", CUSTOM, ids=lambda each: each["kind"])
+def test_kind_of_a_group_that_is_not_known_is_left_to_the_cluster(custom: dict[str, Any]) -> None:
+    assert problems([custom | {"metadata": {"name": "mine"}}], CRDS) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "spark.hadoop.fs.s3a.aws.credentials.provider",
+        "spark.kubernetes.driver.secrets.kafka-creds",
+        "spark.kubernetes.executor.secretKeyRef.PASSWORD",
+    ],
+)
+def test_option_that_names_where_a_secret_is_holds_none(name: str) -> None:
+    assert problems([with_change("ingest", "spec.sparkConf", {name: "x"})], CRDS) == []
+
+
+def test_file_that_a_variable_names_is_no_secret() -> None:
+    assert problems([ENVIRONMENT | {"data": {"AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token"}}], CRDS) == []
+
+
+def test_training_beside_an_object_store_keeps_its_models_in_an_mlflow_server() -> None:
+    training = manifest(application("train"), Target(claim=None))
+    assert problems([training, ENVIRONMENT | {"data": {"WATTCAST_MODEL__TRACKING_URI": "http://mlflow"}}], CRDS) == []
+    assert problems([training], CRDS) == []  # what it refers to may be in the cluster

@@ -1,5 +1,6 @@
 """The manifests of k8s/spark-apps: as declared, as the operator's schema says, and as Spark and the tables need them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from wattcast.deploy.__main__ import files
 from wattcast.deploy.applications import APPLICATIONS, JVM_OVERHEAD_MIB, TORCH_MIB, Application, Kind, application
 from wattcast.deploy.checks import problems
 from wattcast.deploy.fields import schemas
-from wattcast.deploy.manifests import STOP_SECONDS, Target, manifest
+from wattcast.deploy.manifests import STOP_SECONDS, Target, main_file, manifest
+from wattcast.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 COMMITTED = ROOT / "k8s/spark-apps"
@@ -82,6 +84,23 @@ def test_every_folder_that_is_written_is_a_volume(app: Application) -> None:
         assert {each["name"] for each in mounts.values()} == {each["name"] for each in template["volumes"]}
         environment = {each["name"]: each["value"] for each in template["containers"][0]["env"]}
         assert {environment["WATTCAST_STATE"], environment["WATTCAST_CONF"], environment["HOME"]} <= mounts.keys()
+
+
+@each_application
+def test_figures_are_scraped_where_the_job_serves_them(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job of `wattcast.job.run` serves them, at the port of the settings of its pod; nothing else does."""
+    serves = re.search(
+        r"^    run\(", (ROOT / "jobs" / Path(main_file(app)).name).read_text(encoding="utf-8"), re.MULTILINE
+    )
+    annotations = spec(app)["driver"]["template"]["metadata"].get("annotations", {})
+    for each in container(app, "driver")["env"]:
+        monkeypatch.setenv(each["name"], each["value"])
+    monkeypatch.delenv("WATTCAST_CONF")
+    metrics = Settings().metrics
+    assert (metrics.host, metrics.port > 0) == (("0.0.0.0", True) if serves else ("127.0.0.1", False))
+    assert annotations.get("prometheus.io/port", "0") == str(metrics.port)
+    assert annotations.get("prometheus.io/path") == ("/metrics" if serves else None)
+    assert not any("METRICS" in each["name"] for each in container(app, "executor")["env"])
 
 
 def test_lake_is_on_the_claim_or_else_in_the_object_store() -> None:

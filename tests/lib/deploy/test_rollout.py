@@ -32,23 +32,56 @@ metadata: {name: conf}
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: api}
-spec: {template: {spec: {containers: [{name: api, image: "my-registry/wattcast:1"}]}}}
+spec:
+  template:
+    metadata: {labels: {app.kubernetes.io/part-of: wattcast}}
+    spec: {containers: [{name: api, image: "registry:5000/energy@sha256:0a1b"}, {name: proxy, image: "envoy:1"}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: model-serving}
+spec:
+  template:
+    metadata: {labels: {app.kubernetes.io/part-of: wattcast}}
+    spec: {containers: [{name: model-serving}]}
 ---
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: prometheus}
-spec: {template: {spec: {containers: [{name: prometheus, image: "prom/prometheus:1"}]}}}
+spec:
+  template:
+    metadata: {labels: {app.kubernetes.io/part-of: wattcast}}
+    spec: {containers: [{name: prometheus, image: "prom/prometheus:1"}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api-of-another}
+spec: {template: {metadata: {labels: {app: api}}, spec: {containers: [{name: api, image: "api:1"}]}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: wrong}
+spec: {template: {spec: [{}]}}
+---
+apiVersion: sparkoperator.k8s.io/v1beta2
+kind: ScheduledSparkApplication
+metadata: {name: wrong}
+spec: {schedule: "@daily"}
 """
 
 
 def test_image_is_that_of_every_application_and_server_but_of_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(APPLICATION))
-    ingest, train, conf, api, prometheus = rendered("", manifests="-", image="wattcast:2")
+    ingest, train, conf, *deployments, no_pod, no_application = rendered("", manifests="-", image="wattcast:2")
     assert ingest["spec"] == {"image": "wattcast:2"}
     assert train["spec"]["template"] == {"image": "wattcast:2"}
     assert "spec" not in conf
-    images = [each["spec"]["template"]["spec"]["containers"][0]["image"] for each in (api, prometheus)]
-    assert images == ["wattcast:2", "prom/prometheus:1"]
+    pods = [each["spec"]["template"]["spec"] for each in deployments]
+    assert [[each["image"] for each in pod["containers"]] for pod in pods] == [
+        ["wattcast:2", "envoy:1"], ["wattcast:2"], ["prom/prometheus:1"], ["api:1"]
+    ]  # fmt: skip
+    assert no_pod["spec"] == {"template": {"spec": [{}]}}
+    assert no_application["spec"] == {"schedule": "@daily"}
 
 
 @pytest.mark.parametrize(
@@ -56,8 +89,10 @@ def test_image_is_that_of_every_application_and_server_but_of_no_other(monkeypat
     [
         ("a: [", "is not YAML: expected the node content, but found '<stream end>' in line 1."),
         ("---\n", "has no document."),
-        ("kind: Pod\n", "has a document without kind or name."),
-        ("- 1\n", "has a document without kind or name."),
+        ("apiVersion: v1\nkind: Pod\n", "has a document without apiVersion, kind or name."),
+        ("apiVersion: v1\nmetadata: {name: a}\n", "has a document without apiVersion, kind or name."),
+        ("kind: Pod\nmetadata: {name: a}\n", "has a document without apiVersion, kind or name."),
+        ("- 1\n", "has a document without apiVersion, kind or name."),
     ],
 )
 def test_manifests_that_are_none_are_refused(text: str, words: str, tmp_path: Path) -> None:
@@ -84,11 +119,11 @@ def test_overlay_is_rendered_by_kustomize_where_there_is_no_kubectl(
 ) -> None:
     program = tmp_path / "kustomize"
     program.write_text(
-        f'#!{os.environ.get("SHELL", "/bin/sh")}\necho "kind: ConfigMap"\necho "metadata: {{name: $1}}"\n'
+        f'#!{os.environ.get("SHELL", "/bin/sh")}\necho "apiVersion: v1"\necho "kind: ConfigMap"\necho "metadata: {{name: $1}}"\n'
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert rendered("dev") == [{"kind": "ConfigMap", "metadata": {"name": "build"}}]
+    assert rendered("dev") == [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "build"}}]
 
 
 def test_references_are_found_at_any_depth_but_for_optional_ones() -> None:

@@ -1,7 +1,6 @@
 """Java jars of the embedded broker and of Spark's connectors, fetched once, each checked against conf/jars.lock."""
 
 import hashlib
-import os
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -12,7 +11,7 @@ from typing import Literal
 from xml.sax.saxutils import quoteattr
 
 from wattcast.local.embedded.preflight import check_java, java_executable
-from wattcast.settings import project_folder
+from wattcast.settings import cache_folder, project_folder
 
 JarSet = Literal["broker", "s3", "spark"]
 SETS: tuple[JarSet, ...] = ("broker", "s3", "spark")
@@ -65,7 +64,7 @@ def jars(name: JarSet) -> list[Path]:
     """
     from filelock import FileLock
 
-    folder = cache_folder() / name
+    folder = cache_folder("jars") / name
     wanted = [jar for jar in locked_jars() if jar.set == name]
     folder.mkdir(parents=True, exist_ok=True)
     if any(not (folder / jar.file).is_file() for jar in wanted):
@@ -79,13 +78,6 @@ def jars(name: JarSet) -> list[Path]:
 def spark_has(name: JarSet) -> bool:
     """Whether a set is in Spark's own folder, as in the image for Kubernetes."""
     return all((_pyspark() / "jars" / jar.file).is_file() for jar in locked_jars() if jar.set == name)
-
-
-def cache_folder() -> Path:
-    """Where they are kept: $WATTCAST_CACHE/jars, else wattcast/jars in $XDG_CACHE_HOME, else in ~/.cache."""
-    if own := os.environ.get("WATTCAST_CACHE"):
-        return Path(own).resolve() / "jars"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wattcast" / "jars"
 
 
 def locked_jars() -> list[Jar]:
@@ -155,7 +147,7 @@ def retrieve(coordinates: Iterable[str], folder: Path, *, transitive: bool) -> N
         raise JarsUnavailable(f"Maven Central gave no jars within {FETCH_TIMEOUT_SECONDS} s: try again.") from error
     if done.returncode or "UNRESOLVED DEPENDENCIES" in done.stdout:
         raise JarsUnavailable(
-            f"Java jars are missing in {cache_folder()} and Maven Central could not give them "
+            f"Java jars are missing in {cache_folder('jars')} and Maven Central could not give them "
             "(is this machine offline?): run `wattcast jars` once with a connection, "
             "or copy that folder from a machine that has it."
         )

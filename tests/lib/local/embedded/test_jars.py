@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from wattcast.local.embedded.jars import Jar, JarsUnavailable, cache_folder, jars, locked_jars
+from wattcast.local.embedded.jars import Jar, JarsUnavailable, jars, locked_jars
+from wattcast.settings import cache_folder
 
 VICTIM = "commons-pool2-2.13.1.jar"
 OFFLINE = "-Dhttps.proxyHost=127.0.0.1 -Dhttps.proxyPort=1 -Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=1"
@@ -19,7 +20,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of the test's own that holds the spark set; its files may be damaged."""
     here = jars("spark")
     monkeypatch.setenv("WATTCAST_CACHE", str(tmp_path))
-    folder = cache_folder() / "spark"
+    folder = cache_folder("jars") / "spark"
     folder.mkdir(parents=True)
     for path in here:
         if path.name == VICTIM:
@@ -60,9 +61,9 @@ def test_spark_set_repeats_nothing_that_spark_ships() -> None:
 def test_cache_is_where_the_variables_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WATTCAST_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "wattcast" / "jars"
+    assert cache_folder("jars") == tmp_path / "xdg" / "wattcast" / "jars"
     monkeypatch.setenv("WATTCAST_CACHE", str(tmp_path / "own"))
-    assert cache_folder() == tmp_path / "own" / "jars"
+    assert cache_folder("jars") == tmp_path / "own" / "jars"
 
 
 def test_whole_cache_needs_neither_network_nor_java(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
