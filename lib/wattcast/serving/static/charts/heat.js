@@ -56,7 +56,7 @@ function plotted(svg, width, { rows, columns, values, steps, format, height }) {
   );
   const cells = svg.querySelectorAll(".cell");
   return {
-    stops: cells.length,
+    stops: rows.flatMap((row) => columns.map((column) => `${row} ${column}`)),
     nearest: (px, py) => {
       const column = Math.max(0, Math.min(columns.length - 1, Math.floor((px - left) / cell)));
       const row = Math.max(0, Math.min(rows.length - 1, Math.floor((py - TOP) / ROW)));
