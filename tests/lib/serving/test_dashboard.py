@@ -5,7 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -277,7 +277,7 @@ def test_unknown_building_and_page_are_said_in_a_sentence(browser: Browser, dash
 
 def test_address_with_a_choice_that_there_is_not_shows_the_usual_one(page: Page, dashboard: Dashboard) -> None:
     show(page, dashboard.address, "accuracy?days=abc&measure=what")
-    expect(page.get_by_role("radio", name="14 days")).to_be_checked()
+    expect(page.get_by_role("radio", name="14")).to_be_checked()
     expect(page.locator("main .banner")).to_have_count(0)
     show(page, dashboard.address, "buildings/building-0?as_of=abc&lead=999")
     expect(page.locator("main .banner")).to_have_count(0)
@@ -378,7 +378,7 @@ def test_building_without_a_forecast_and_the_worst_alert_come_first(browser: Bro
     page = browser.new_page(viewport=WIDE)
     show(page, neglected, "")
     forecasts = page.locator(".tile", has_text="Fresh forecasts")
-    expect(forecasts).to_contain_text("of 3 buildings")
+    expect(forecasts).to_contain_text("of 3")
     expect(forecasts.locator(".says.bad")).to_contain_text("1 without one")
     alerts = page.locator(".alert-list li")
     expect(alerts.locator(".badge")).to_have_text(["Critical"] * 2 + ["Warning"] * 3)
@@ -507,6 +507,40 @@ def test_focus_stays_on_the_same_row_when_another_arrives(page: Page, dashboard:
     arrive(dashboard, accepted=False)
     expect(rows).to_have_count(count + 1, timeout=30_000)
     assert page.evaluate("() => document.activeElement.parentElement.dataset.key") == key
+
+
+def test_chart_drawn_anew_goes_on_showing_the_value_under_its_cursor(page: Page, dashboard: Dashboard) -> None:
+    show(page, dashboard.address, "buildings/building-2")
+    chart = page.get_by_role("slider", name=re.compile("Energy by hour"))
+    stops = chart.get_attribute("aria-valuemax")
+    chart.press("Home")
+    chart.press("ArrowRight")
+    value = chart.get_attribute("aria-valuetext")
+    append(dashboard.lake, "forecasts", forecasts_of(["building-2"], dashboard.end + timedelta(hours=2)))
+    expect(chart).not_to_have_attribute("aria-valuemax", stops or "", timeout=30_000)
+    expect(chart).to_be_focused()
+    expect(chart).to_have_attribute("aria-valuetext", value or "")
+    expect(chart.locator(".tip")).to_be_visible()
+
+
+def test_replay_of_old_readings_shows_whether_its_jobs_report_now(browser: Browser, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    write_lake(tmp_path / "lake", buildings=2, days=9, end=this_hour() - timedelta(days=60))
+    lag = {"measure": "stream_lag_records", "scope": "query", "subject": "ingest", "samples": 1}
+    append(tmp_path / "lake", "health", [
+        lag | {"as_of": at, "measured_at": at, "value": value}
+        for at, value in ((now - timedelta(minutes=5), 4.0), (now - timedelta(seconds=5), 5_432.0))
+    ])  # fmt: skip
+    with served(settings_of(tmp_path)) as client:
+        page = browser.new_page(viewport=WIDE)
+        show(page, address(client), "pipeline")
+        row = page.get_by_role("row", name="ingest")
+        expect(row).to_contain_text("5,432")
+        expect(row.locator(".badge")).to_have_text("Reporting")
+        chart = page.get_by_role("slider", name=re.compile("Lag: records that wait"))
+        chart.press("End")
+        expect(chart).to_have_attribute("aria-valuetext", re.compile("ingest 5,432"))
+        page.close()
 
 
 def test_chart_tells_its_values_to_a_finger(browser: Browser, dashboard: Dashboard) -> None:

@@ -140,18 +140,19 @@ export function tiles(items) {
 }
 
 /**
- * `columns`: [{name, cell(row), number, tight, wide}]; the first is the row's heading. On a phone each row is a block,
+ * `columns`: [{name, cell(row), number, tight, wide, breaks}]; the first is the row's heading. On a phone each row is a block,
  * its cells with their names; the roles keep it a table there.
  */
 export function table(caption, columns, rows, { emphasis = () => false } = {}) {
-  const cell = ({ name, cell: value, number, tight, wide }, row, i) =>
+  const cell = ({ name, cell: value, number, tight, wide, breaks }, row, i) =>
     h(
       i ? "td" : "th",
       {
         role: i ? "cell" : "rowheader",
         scope: i ? null : "row",
         "data-label": i ? name : null,
-        class: [number && "number", tight && "tight", wide && "wide"].filter(Boolean).join(" ") || null,
+        class:
+          [number && "number", tight && "tight", wide && "wide", breaks && "breaks"].filter(Boolean).join(" ") || null,
       },
       i ? h("div", {}, value(row)) : value(row),
     );

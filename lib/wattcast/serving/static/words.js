@@ -21,7 +21,7 @@ function fixed(value, digits) {
 export const level = (value) => value.toLocaleString("en-GB", { maximumFractionDigits: 6 });
 
 /** A level of an axis that reaches far, such as 12M. */
-export const shortLevel = (value) => value.toLocaleString("en-GB", { notation: "compact", maximumFractionDigits: 2 });
+export const shortLevel = (value) => value.toLocaleString("en-US", { notation: "compact", maximumFractionDigits: 2 });
 
 export const ratio = (value) => (known(value) ? fixed(value, 2) : NOTHING);
 

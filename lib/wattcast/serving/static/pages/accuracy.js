@@ -7,17 +7,10 @@ import { since } from "../clock.js";
 import { h } from "../dom.js";
 import { choice, field, select } from "../controls.js";
 import { MINUTELY, badge, buildingLink, card, note, pageHead, part, table } from "../parts.js";
-import { moment, number, percent, ratio, words } from "../words.js";
+import { moment, number, percent, plural, ratio, words } from "../words.js";
 import { markOf, weighted } from "./series.js";
 
-const RANGES = [
-  ["1", "1 day"],
-  ["3", "3 days"],
-  ["7", "7 days"],
-  ["14", "14 days"],
-  ["28", "28 days"],
-  ["90", "90 days"],
-];
+const RANGES = ["1", "3", "7", "14", "28", "90"].map((days) => [days, days]);
 const MEASURES = [
   ["mae_kwh", "Mean absolute error"],
   ["rmse_kwh", "Root mean square error"],
@@ -80,7 +73,7 @@ export default function accuracy(context) {
       h(
         "div",
         { class: "controls" },
-        choice("Time", RANGES, days(), change("days")),
+        choice("Days", RANGES, days(), change("days")),
         select("Measure of the charts", MEASURES, measure(), change("measure")),
         field("One building (its id)", query.get("building_id") ?? "", change("building_id")),
         field("One model (its name)", query.get("model_name") ?? "", change("model_name")),
@@ -120,7 +113,7 @@ const shortened = ({ days, asked }) =>
         `Shown: ${nameOfRange(days)}. ${nameOfRange(asked)} of so many buildings are more than is summed up at once; name one building to see them.`,
       );
 
-const nameOfRange = (days) => RANGES.find(([value]) => value === days)[1];
+const nameOfRange = (days) => plural(Number(days), "day");
 
 const nameOf = (row) => `${row.model_name} ${row.model_version}`;
 const BASELINES = [

@@ -54,7 +54,7 @@ export default function alerts(context) {
             name: "State",
             cell: ({ state }) => (state === "firing" ? badge("bad", "Open") : badge("good", "Resolved")),
           },
-          { name: "Subject", cell: subjectLink },
+          { name: "Subject", breaks: true, cell: subjectLink },
           { name: "Rule", cell: ({ rule }) => words(rule) },
           { name: "Since", cell: (row) => moment(row.started_at) },
           { name: "Lasted", number: true, cell: (row) => lasted(row, now()) },

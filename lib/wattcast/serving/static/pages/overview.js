@@ -132,29 +132,29 @@ function fleetTiles(now, rows) {
     freshnessTile(now),
     forecastTile(now),
     {
-      name: "Whole hours, last 24 h",
+      name: "Whole hours",
       value: percent(now.completeness_24h),
       trend: trend("completeness"),
       ...judged(
         checked(now.completeness_24h, (value) => value >= 0.95),
-        "As it should be",
-        "Hours are missing",
+        "Last 24 h: as it should be",
+        "Last 24 h: hours are missing",
         { of: measured.completeness_24h },
       ),
     },
     {
-      name: "Rejected, last 24 h",
+      name: "Rejected",
       value: percent(now.rejected_share_24h, 2),
       trend: trend("rejected_share"),
       ...judged(
         checked(now.rejected_share_24h, (value) => value <= 0.05),
-        "Of all records",
-        "More than 5 % of all records",
+        "Of the last 24 h's records",
+        "Last 24 h: more than 5 %",
         { of: measured.rejected_share_24h },
       ),
     },
     {
-      name: "Mean error, 7 days",
+      name: "Mean error",
       value: isKwhKnown ? number(now.mae_kwh_7d) : ratioText(share),
       unit: isKwhKnown ? "kWh" : "of last week's",
       ...judged(
@@ -165,13 +165,13 @@ function fleetTiles(now, rows) {
       ),
     },
     {
-      name: "In P10 to P90, 7 days",
+      name: "In P10 to P90",
       value: percent(coverage),
       trend: trend("interval_coverage"),
       ...judged(
         checked(coverage, (value) => Math.abs(value - 0.8) <= 0.08),
-        "Should be 80 %",
-        "Should be 80 %: bands are off",
+        "7 days; should be 80 %",
+        "7 days; should be 80 %: bands are off",
         { of: measured.interval_coverage_7d, isSlow: true },
       ),
     },
@@ -199,7 +199,7 @@ function forecastTile({ forecasts_fresh: fresh, forecasts_stale: stale, building
   return {
     name: "Fresh forecasts",
     value: number(fresh),
-    unit: `of ${plural(buildings, "building")}`,
+    unit: `of ${number(buildings)}`,
     status: lacking.length ? "bad" : "good",
     says: lacking.join(", ") || "None is stale",
   };

@@ -210,7 +210,7 @@ function rejectedTable(items) {
     [
       { name: "Arrived", tight: true, cell: (row) => moment(row.kafka_timestamp) },
       { name: "Building", cell: (row) => (row.building_id ? buildingLink(row.building_id) : "not readable") },
-      { name: "Device", cell: (row) => row.device_id ?? "–" },
+      { name: "Device", breaks: true, cell: (row) => row.device_id ?? "–" },
       {
         name: "Why",
         cell: (row) =>
