@@ -111,8 +111,9 @@ def health(
     wanted = {"measure": measure, "scope": scope, "subject": subject}
     first, last = _range(lake, start, end, lake.now() if clock == "as_of" else datetime.now(UTC))
     if latest:
-        asked = (first, last) if start or end else (None, None)
-        found = _latest(lake, queries.measured(*asked, wanted, clock), after)[: rows + 1]
+        is_ranged = start is not None or end is not None
+        condition = queries.measured(first if is_ranged else None, last, wanted, clock)
+        found = _latest(lake, condition, after)[: rows + 1]
     else:
         thin = timedelta(minutes=every) if every else None
         found = queries.health(lake, first, last, wanted, limit=rows + 1, after=after, clock=clock, every=thin)

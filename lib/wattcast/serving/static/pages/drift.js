@@ -18,7 +18,7 @@ const RANGES = [
 const PSI = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5];
 const MARKS = { energy_usage_kwh: "s-1", temperature_c: "s-2", occupancy: "s-3", humidity_pct: "s-4" };
 const WORST = 12;
-const EVERY_MINUTES = { 14: 60, 28: 60, 90: 360 };
+const EVERY_MINUTES = { 14: 120, 28: 240, 90: 720 };
 const NONE = "The monitor has not measured it yet: run the job monitor.";
 
 export default function drift(context) {

@@ -14,7 +14,7 @@ const RANGES = [
   ["7", "7 days"],
   ["28", "28 days"],
 ];
-const EVERY_MINUTES = { 1: null, 7: 30, 28: 120 }; // a point of each query, so that a range is read as a whole
+const EVERY_MINUTES = { 1: null, 7: 60, 28: 240 }; // a point of each query, so that a range is read as a whole
 const MEASURES = [
   [
     "stream_lag_records",

@@ -58,7 +58,7 @@ export default function quality(context) {
         {
           measure: "rejected_share",
           scope: "fleet",
-          every: days() > 7 ? 60 : null,
+          every: days() > 7 ? 240 : 60,
           from: clock.since(Math.max(7, days())),
         },
         { signal },
