@@ -20,6 +20,13 @@ T = TypeVar("T")
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 WORST = 10
+FIGURES = {  # of the overview, and the measures of the monitor that they are
+    "completeness_24h": "completeness",
+    "rejected_share_24h": "rejected_share",
+    "mae_ratio_to_last_week_7d": "mae_ratio_to_last_week",
+    "interval_coverage_7d": "interval_coverage",
+}
+MEASURED = ("as_of", "measured_at")
 STATES = {"meter_silent": "silent", "meter_stuck": "stuck", "meter_rejected": "rejected", "meter_late": "late"}
 
 
@@ -171,22 +178,20 @@ def overview(snapshot: Snapshot, mae_kwh: float | None) -> dict[str, Any]:
     )
     severities = Counter(row["severity"] for row in open_alerts(snapshot))
 
-    def measured(name: str) -> float | None:
-        row = health.item((name, "fleet", "fleet")) if health else None
-        return None if row is None else row["value"]
-
+    rows = {name: health.item((measure, "fleet", "fleet")) if health else None for name, measure in FIGURES.items()}
     return {
+        "now": snapshot.now(),
+        "server_time": datetime.now(UTC),
+        "stale_after_minutes": snapshot.settings.serving.stale_after_minutes,
         "as_of": snapshot.state.as_of,
         "age_seconds": snapshot.age_seconds(snapshot.state.as_of),
         "buildings": len(snapshot.state.building_ids),
         "devices": heard.rows.num_rows if heard else None,
         "forecasts_fresh": fresh,
         "forecasts_stale": forecasts.rows.num_rows - fresh,
-        "completeness_24h": measured("completeness"),
-        "rejected_share_24h": measured("rejected_share"),
         "mae_kwh_7d": mae_kwh,
-        "mae_ratio_to_last_week_7d": measured("mae_ratio_to_last_week"),
-        "interval_coverage_7d": measured("interval_coverage"),
+        **{name: row and row["value"] for name, row in rows.items()},
+        "measured": {name: row and {each: row[each] for each in MEASURED} for name, row in rows.items()},
         "alerts": {name: severities[name] for name in ("critical", "warning")},
         "worst_buildings": _worst(health),
     }

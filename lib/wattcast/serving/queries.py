@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from wattcast.serving.problems import Problem
@@ -13,6 +14,7 @@ from wattcast.serving.snapshot import HEALTH_COLUMNS, LIVE, MONTH, Snapshot
 from wattcast.serving.tables import Table
 
 HOUR = timedelta(hours=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 USAGE = (
     "hour",
     "available_at",
@@ -176,10 +178,46 @@ def health(
     *,
     limit: int,
     after: list[Any] | None,
+    clock: str = "as_of",
+    every: timedelta | None = None,
 ) -> list[dict[str, Any]]:
-    """Measurements over time, the newest first."""
-    condition = measured(start, end, wanted)
-    return top(snapshot.lake.table("health"), HEALTH_COLUMNS, condition, HEALTH_ORDER, limit=limit, after=after)
+    """Measurements over time, the newest first; of each measure and subject only the newest in `every` so long, if given."""
+    table, condition = snapshot.lake.table("health"), measured(start, end, wanted, clock)
+    if every:
+        return _thinned(table, condition, every, limit=limit, after=after)
+    return top(table, HEALTH_COLUMNS, condition, HEALTH_ORDER, limit=limit, after=after)
+
+
+def _thinned(
+    table: Table, condition: ds.Expression, every: timedelta, *, limit: int, after: list[Any] | None
+) -> list[dict[str, Any]]:
+    """As `top`, of the newest of each measure and subject in each span of `every`; what is held is bounded by `limit` and by
+    what was measured in the span in which the page begins."""
+    step = every // timedelta(microseconds=1)
+    is_on_page = behind(HEALTH_ORDER, after) if after else ds.scalar(True)
+    if after:
+        end = ((after[0] - EPOCH) // every + 1) * step
+        condition = condition & (ds.field("as_of") < pa.scalar(end, pa.timestamp("us", "UTC")))
+    rows: pa.Table | None = None
+    for batch in table.batches(HEALTH_COLUMNS, condition):
+        newest = _newest_of_spans(batch if rows is None else pa.concat_tables([rows, batch]), step)
+        page = _in_order(newest.filter(is_on_page)).slice(0, limit)
+        rows = pa.concat_tables([newest.filter(~is_on_page), page])
+    return _in_order(rows.filter(is_on_page)).to_pylist() if rows is not None else []
+
+
+def _in_order(rows: pa.Table) -> pa.Table:
+    return rows.sort_by([(name, "ascending" if at else "descending") for at, (name, _) in enumerate(HEALTH_ORDER)])
+
+
+def _newest_of_spans(rows: pa.Table, step_us: int) -> pa.Table:
+    """The newest row of each measure, scope, subject and span of so many microseconds."""
+    rows = _in_order(rows)
+    span = pc.divide(rows["as_of"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()), step_us)
+    keys = rows.select([name for name, _ in HEALTH_ORDER[1:]]).append_column("span", span)
+    keys = keys.append_column("at", pa.array(range(len(rows)), pa.int64()))
+    by = [name for name in keys.column_names if name != "at"]
+    return rows.take(keys.group_by(by, use_threads=False).aggregate([("at", "first")])["at_first"])
 
 
 def forecasts_by_model(snapshot: Snapshot) -> dict[tuple[str, str], int]:
@@ -196,9 +234,11 @@ def forecasts_by_model(snapshot: Snapshot) -> dict[tuple[str, str], int]:
     return dict(found)
 
 
-def measured(start: datetime, end: datetime, wanted: dict[str, str | None]) -> ds.Expression:
-    """That a measurement is of this time, and of these measures, scopes and subjects where they are named."""
-    condition = within("as_of", start, end)
+def measured(
+    start: datetime | None, end: datetime | None, wanted: dict[str, str | None], clock: str = "as_of"
+) -> ds.Expression:
+    """That a measurement is of this time, if any, and of these measures, scopes and subjects where they are named."""
+    condition = within(clock, start, end) if start and end else ds.scalar(True)
     for name, value in wanted.items():
         if value is not None:
             condition = condition & (ds.field(name) == value)

@@ -1,8 +1,9 @@
 """Quality: devices, rejected records, measurements, alerts."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
+import pyarrow.dataset as ds
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
@@ -90,20 +91,32 @@ def health(
     subject: Name = None,
     start: From = None,
     end: To = None,
+    clock: Annotated[
+        Literal["as_of", "measured_at"],
+        Query(description="By which clock from and to are: that of the readings, or of the machine that measured"),
+    ] = "as_of",
     latest: Annotated[bool, Query(description="Only the newest of each measure and subject")] = False,
+    every: Annotated[
+        int | None,
+        Query(ge=1, le=44_640, description="Only the newest of each measure and subject in each so many minutes"),
+    ] = None,
     limit: Limit = None,
     cursor: Cursor = None,
     form: Asked = None,
 ) -> Response:
-    """Of the last 30 days, or of the time between `from` and `to`, the newest first."""
+    """Of the last 30 days, or of the time between `from` and `to`, the newest first. The latest are of any time, unless it is
+    given: in a replay the progress of queries is later than the readings by which the rest is measured."""
     rows, order = page_rows(limit, lake), queries.HEALTH_ORDER
-    first, last = _range(lake, start, end)
     after = cursors.read("health", cursor, [kind for _, kind in order]) if cursor else None
     wanted = {"measure": measure, "scope": scope, "subject": subject}
+    first, last = _range(lake, start, end, lake.now() if clock == "as_of" else datetime.now(UTC))
     if latest:
-        found = _latest(lake, first, last, wanted, after)[: rows + 1]
+        is_ranged = start is not None or end is not None
+        condition = queries.measured(first if is_ranged else None, last, wanted, clock)
+        found = _latest(lake, condition, after)[: rows + 1]
     else:
-        found = queries.health(lake, first, last, wanted, limit=rows + 1, after=after)
+        thin = timedelta(minutes=every) if every else None
+        found = queries.health(lake, first, last, wanted, limit=rows + 1, after=after, clock=clock, every=thin)
     return items(request, found[:rows], Health, asked=form, next_cursor=_cursor("health", found, rows, order))
 
 
@@ -115,13 +128,17 @@ def alerts(
     lake: Lake,
     state: Annotated[Literal["firing", "resolved", "all"], Query()] = "firing",
     subject: Name = None,
+    severity: Name = None,
     limit: Limit = None,
     cursor: Cursor = None,
     form: Asked = None,
 ) -> Response:
     rows = page_rows(limit, lake)
+    wanted = {name: value for name, value in (("subject", subject), ("severity", severity)) if value is not None}
     found = [
-        row for row in lake.part("alerts").items if state in ("all", row["state"]) and subject in (None, row["subject"])
+        row
+        for row in lake.part("alerts").items
+        if state in ("all", row["state"]) and all(row[name] == value for name, value in wanted.items())
     ]
     found = sorted(found, key=lambda row: row["alert_id"])
     found = sorted(found, key=lambda row: row["changed_at"], reverse=True)
@@ -134,11 +151,8 @@ def alerts(
     return items(request, found[:rows], Alert, asked=form, next_cursor=following)
 
 
-def _latest(
-    lake: Lake, first: datetime, last: datetime, wanted: dict[str, str | None], after: list[object] | None
-) -> list[dict[str, object]]:
+def _latest(lake: Lake, condition: ds.Expression, after: list[object] | None) -> list[dict[str, object]]:
     """The newest of each measure and subject, in the order of pages."""
-    condition = queries.measured(first, last, wanted)
     if after:
         condition = condition & queries.behind(queries.HEALTH_ORDER, after)
     rows = lake.part("health").rows.select(list(HEALTH_COLUMNS)).filter(condition)
@@ -149,8 +163,10 @@ def _latest(
     return found
 
 
-def _range(lake: Lake, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
-    newest = max(lake.now(), lake.state.as_of or lake.now()) + queries.HOUR
+def _range(
+    lake: Lake, start: datetime | None, end: datetime | None, now: datetime | None = None
+) -> tuple[datetime, datetime]:
+    newest = max(now or lake.now(), lake.state.as_of or lake.now()) + queries.HOUR
     return queries.time_range(start, end, newest=newest, days=30, most=lake.settings.serving.max_history_days)
 
 

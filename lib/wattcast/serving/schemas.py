@@ -212,10 +212,13 @@ class RejectedByRule(_Item):
 
 class Health(_Item):
     model_config = _example(
-        as_of="2026-03-15T00:00:00Z", measure="completeness", scope="fleet", subject="fleet", value=0.98, samples=168,
-        details=None,
+        as_of="2026-03-15T00:00:00Z", measured_at="2026-03-15T00:00:10Z", measure="completeness", scope="fleet",
+        subject="fleet", value=0.98, samples=168, details=None,
     )  # fmt: skip
-    as_of: datetime
+    as_of: datetime = Field(
+        description="What it speaks of, by the clock of the readings; a query's progress: measured_at"
+    )
+    measured_at: datetime = Field(description="When it was written, by the clock of the machine that measured")
     measure: str
     scope: str
     subject: str
@@ -253,9 +256,28 @@ class WorstBuilding(_Item):
     mae_ratio_to_last_week: float
 
 
+class MeasuredAt(_Item):
+    """When the monitor measured a figure: by the clock of the readings and by its machine's."""
+
+    as_of: datetime
+    measured_at: datetime
+
+
+class FiguresMeasured(_Item):
+    """When the monitor measured its figures of the overview; null is never."""
+
+    completeness_24h: MeasuredAt | None
+    rejected_share_24h: MeasuredAt | None
+    mae_ratio_to_last_week_7d: MeasuredAt | None
+    interval_coverage_7d: MeasuredAt | None
+
+
 class Overview(_Item):
     """The fleet at a glance; null is unknown."""
 
+    now: datetime = Field(description="By which ages are told: in a replay the clock of the readings")
+    server_time: datetime
+    stale_after_minutes: int = Field(description="What is older is stale")
     as_of: datetime | None
     age_seconds: int | None = Field(description="Time since the newest arrival")
     buildings: int
@@ -267,6 +289,7 @@ class Overview(_Item):
     mae_kwh_7d: float | None
     mae_ratio_to_last_week_7d: float | None
     interval_coverage_7d: float | None
+    measured: FiguresMeasured
     alerts: OpenAlerts
     worst_buildings: list[WorstBuilding]
 

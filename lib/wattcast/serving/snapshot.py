@@ -29,7 +29,7 @@ FORECAST_COLUMNS = (
 ALERT_COLUMNS = (
     "alert_id", "rule", "severity", "scope", "subject", "state", "started_at", "changed_at", "value", "threshold", "message",
 )  # fmt: skip
-HEALTH_COLUMNS = ("as_of", "measure", "scope", "subject", "value", "samples", "details")
+HEALTH_COLUMNS = ("as_of", "measured_at", "measure", "scope", "subject", "value", "samples", "details")
 METADATA_COLUMNS = ("building_id", "site", "timezone", "country", "building_type", "closures")
 DEVICE_COLUMNS = ("building_id", "device_id", "kafka_timestamp", "measured_at", "kafka_partition", "kafka_offset")
 REJECTED_COLUMNS = (*DEVICE_COLUMNS, "rejected_for")
@@ -40,7 +40,8 @@ PARTS = {
         "forecasts", ("building_id",), ("origin", "created_at"), FORECAST_COLUMNS, MONTH, ds.field("purpose") == LIVE
     ),
     "alerts": Kept("alerts", ("alert_id",), ("changed_at", "state"), ALERT_COLUMNS, ALERTS_FOR),
-    "health": Kept("health", ("measure", "scope", "subject"), ("as_of",), HEALTH_COLUMNS, MONTH),
+    # by when they were measured: in a replay some speak of the time of the readings and some of the machine's
+    "health": Kept("health", ("measure", "scope", "subject"), ("measured_at", "as_of"), HEALTH_COLUMNS, MONTH),
     "devices": Kept(
         "received_readings", ("building_id", "device_id"), ("kafka_timestamp", "kafka_partition", "kafka_offset"),
         DEVICE_COLUMNS, MONTH, ds.field("accepted"),

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,39 @@ def test_health_pages_and_newest_measurements(client: httpx.Client, state: Path)
     assert {row["as_of"] for row in newest} == {"2026-03-15T00:00:00Z"}
 
 
+@pytest.mark.parametrize("limit", [3, 100])
+def test_health_is_thinned_to_the_newest_of_each_span_whatever_the_pages(
+    client: httpx.Client, state: Path, limit: int
+) -> None:
+    table = rows(state, "health").query("scope == 'fleet' and as_of > '2026-03-10T00:00:00Z'")
+    wanted = table.assign(day=table.as_of.dt.floor("D")).groupby(["measure", "day"]).as_of.max()
+    found = pages(client, "/v1/health", scope="fleet", every=24 * 60, limit=limit, **{"from": "2026-03-10T00:00:01Z"})
+    assert sorted((row["measure"], row["as_of"]) for row in found) == sorted(
+        (measure, f"{as_of:%Y-%m-%dT%H:%M:%SZ}") for (measure, _), as_of in wanted.items()
+    )
+
+
+def test_replay_of_old_readings_keeps_its_measurements_beside_the_progress_of_its_jobs(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    lake, end = tmp_path / "lake", now - timedelta(days=60)
+    write_lake(lake, buildings=2, days=9, end=end)
+    measured = rows(tmp_path, "health").query("as_of == as_of.max()").assign(measured_at=now - timedelta(minutes=5))
+    append(lake, "health", measured)
+    lag = {"measure": "stream_lag_records", "scope": "query", "subject": "ingest", "value": 5.0, "samples": 1}
+    append(lake, "health", [lag | {"as_of": now, "measured_at": now}])
+    with served(settings_of(tmp_path)) as client:
+        fleet = get(client, "/v1/overview")
+        assert fleet["completeness_24h"] is not None
+        assert fleet["measured"]["completeness_24h"]["as_of"] < fleet["now"] < fleet["server_time"]
+        newest = get(client, "/v1/health", measure="stream_lag_records", subject="ingest", latest=True)["items"]
+        assert [row["value"] for row in newest] == [5.0]
+        since = (now - timedelta(days=1)).isoformat().replace("+00:00", "Z")
+        found = get(client, "/v1/health", scope="query", subject="ingest", clock="measured_at", **{"from": since})
+        assert 5.0 in {row["value"] for row in found["items"]}
+
+
 def test_alerts_by_state(client: httpx.Client) -> None:
+    assert [row["rule"] for row in get(client, "/v1/alerts", severity="critical")["items"]] == ["meter_silent"]
     assert [row["rule"] for row in pages(client, "/v1/alerts", limit=1)] == ["meter_silent", "meter_stuck"]
     assert [row["rule"] for row in get(client, "/v1/alerts", state="resolved")["items"]] == ["meter_late"]
     assert len(get(client, "/v1/alerts", state="all")["items"]) == 3

@@ -25,20 +25,34 @@ function filled(element, { on = {}, data = {}, ...attributes }, children) {
   return element;
 }
 
-/** Puts `children` in the place of what `parent` holds; the focus stays on the same thing if it is still there. */
+/**
+ * Puts `children` in the place of what `parent` holds. The focus stays on the same thing, or, where that is gone, on `parent`, from
+ * which Tab goes on; what a chart showed is shown again.
+ */
 export function replace(parent, ...children) {
-  const held = parent.contains(document.activeElement) ? document.activeElement : null;
+  const held = parent.contains(document.activeElement) && parent !== document.activeElement && document.activeElement;
+  const place = held && alike(parent, held).indexOf(held);
+  const stop = held && held.dataset.stop; // which a chart forgets when it is taken away
   const open = [...parent.querySelectorAll("details[open]")].map((each) => each.dataset.key).filter(Boolean);
   parent.replaceChildren(...children.flat(Infinity).filter(Boolean));
   for (const each of parent.querySelectorAll("details[data-key]")) each.open = open.includes(each.dataset.key);
-  if (held)
-    [...parent.querySelectorAll(held.tagName)].find((each) => sameThing(each, held))?.focus({ preventScroll: true });
+  if (!held) return;
+  const found = alike(parent, held);
+  const next = found[Math.min(place, found.length - 1)] ?? parent;
+  if (next === parent) parent.tabIndex = -1;
+  if (stop) next.dataset.stop = stop;
+  next.focus({ preventScroll: true });
 }
 
-function sameThing(one, other) {
-  const name = (element) =>
+/** The elements in `parent` that are the same thing as `one`: by what they are called, and in which row they are. */
+function alike(parent, one) {
+  const called = (element) =>
     element.id || element.getAttribute("href") || element.getAttribute("aria-label") || element.textContent;
-  return name(one) === name(other);
+  const row = (element) =>
+    element.closest("[data-key]")?.dataset.key ?? element.closest("tr, li")?.firstElementChild?.textContent;
+  return [...parent.querySelectorAll(one.tagName)].filter(
+    (each) => called(each) === called(one) && row(each) === row(one),
+  );
 }
 
 /** Tells a screen reader, once. */

@@ -1,8 +1,11 @@
-// The frame of the dashboard: which page is shown, what the server says is new, and the sign-in.
+// The frame of the dashboard: which page is shown, and what the server says is new.
 
-import { ApiError, follow, get, key, onUnauthorised } from "./api.js";
+import { ApiError, onUnauthorised } from "./api.js";
+import * as clock from "./clock.js";
 import { announce, h } from "./dom.js";
+import { follow } from "./events.js";
 import { note } from "./parts.js";
+import { askForKey, showSignOut } from "./sign-in.js";
 import { duration, moment } from "./words.js";
 import accuracy from "./pages/accuracy.js";
 import alerts from "./pages/alerts.js";
@@ -15,21 +18,20 @@ import quality from "./pages/quality.js";
 
 const PAGES = { "": overview, buildings: building, accuracy, alerts, devices, quality, drift, pipeline };
 const REFRESH_AT_MOST_EVERY_MS = 5000;
-const STALE_AFTER_S = 2 * 3600;
-const DAY_MS = 86400000;
+const REFRESH_AT_LEAST_EVERY_MS = 60000;
+const MEASURED_LATE_S = 3600;
 
 const main = document.getElementById("main");
-const state = { overview: null, readAt: 0, page: null, live: "connecting" };
+let page = null;
 
-/** What a page is given: the words of its address, and the time that the data speak of. */
+/** What a page is given: the words of its address. */
 function context(words, query) {
-  const asOf = () => new Date(state.overview?.as_of ?? Date.now());
   return {
     id: words[1] ?? null,
     query,
-    asOf,
-    overview: () => state.overview,
-    since: (days) => new Date(asOf() - days * DAY_MS).toISOString(),
+    /** One of `options`, [[value, text]], as the address has it. */
+    chosen: (name, options, fallback) =>
+      options.some(([value]) => value === query.get(name)) ? query.get(name) : fallback,
     remember: (changes) => {
       for (const [name, value] of Object.entries(changes)) value ? query.set(name, value) : query.delete(name);
       const path = words.map(encodeURIComponent).join("/");
@@ -40,12 +42,13 @@ function context(words, query) {
 
 function show({ byPerson }) {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
-  const words = path.split("/").map(decoded);
-  const make = PAGES[words[0]];
-  state.page?.parts.forEach((each) => each.stop());
-  state.page = make ? make(context(words, new URLSearchParams(query))) : missing();
-  main.replaceChildren(banner, ...state.page.elements);
-  document.title = `${state.page.title} · Wattcast`;
+  const named = path.split("/").map(decoded);
+  const words = named[0] === "buildings" && !named[1] ? [""] : named; // the list of buildings is on the page of the fleet
+  const make = Object.hasOwn(PAGES, words[0]) ? PAGES[words[0]] : missing;
+  page?.parts.forEach((each) => each.stop());
+  page = make(context(words, new URLSearchParams(query)));
+  main.replaceChildren(banner, ...page.elements);
+  document.title = `${page.title} · Wattcast`;
   for (const link of document.querySelectorAll("nav a")) {
     const isCurrent =
       link.getAttribute("href") === `#/${words[0]}` || (words[0] === "buildings" && link.dataset.page === "overview");
@@ -56,7 +59,7 @@ function show({ byPerson }) {
     window.scrollTo(0, 0);
     main.querySelector("h1")?.focus();
   }
-  return Promise.all(state.page.parts.map((each) => each.refresh()));
+  return Promise.all(page.parts.map((each) => each.refresh()));
 }
 
 function decoded(word) {
@@ -78,7 +81,7 @@ const missing = () => ({
 
 // What is new
 
-const banner = h("div", { role: "status" });
+const banner = h("div", { role: "status", class: "banners" });
 let refreshed = 0;
 let waiting = null;
 
@@ -90,56 +93,84 @@ function refreshSoon() {
       if (document.hidden) return;
       refreshed = Date.now();
       await readOverview();
-      state.page.parts.forEach((each) => each.refresh());
+      page?.parts.forEach((each) => each.renew());
     },
     Math.max(200, refreshed + REFRESH_AT_MOST_EVERY_MS - Date.now()),
   );
 }
 
+/** By the minute, since what stops is no event. */
+function everyMinute() {
+  showState();
+  refreshSoon();
+}
+
 async function readOverview() {
   try {
-    state.overview = await get("/v1/overview");
-    state.readAt = Date.now();
+    await clock.readOverview();
+    showLive({ read: "live" });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    showLive("lost");
+    showLive({ read: "lost" });
   }
-  showAge();
+  showState();
 }
 
 function heard({ event, data }) {
   if (event === "alert" && data.state === "firing") announce(`New alert: ${data.message}`);
-  if (event === "forecast" && data.building_id === state.page.buildingId)
-    announce("A new forecast of this building is in.");
+  if (event === "forecast" && data.building_id === page?.buildingId) announce("A new forecast of this building is in.");
   refreshSoon();
 }
 
 const LIVE = { connecting: "Connecting", live: "Live", lost: "Not connected, trying again" };
+const connection = { events: "connecting", read: "connecting" };
 
-function showLive(now) {
-  if (now === "live" && state.live === "lost") refreshSoon();
-  state.live = now;
-  document.getElementById("live").dataset.state = now;
+/** The page is live if it hears of events and its last look succeeded. */
+function showLive(changes) {
+  const wasLost = connection.events === "lost";
+  Object.assign(connection, changes);
+  if (wasLost && connection.events === "live") refreshSoon();
+  const both = Object.values(connection);
+  const now = ["lost", "connecting"].find((each) => both.includes(each)) ?? "live";
+  const shown = document.getElementById("live");
+  if (shown.dataset.state === now) return;
+  if (now === "lost") announce("The connection to the server is lost; what you see may be old.");
+  if (now === "live" && shown.dataset.state === "lost") announce("The connection to the server is there again.");
+  shown.dataset.state = now;
   document.getElementById("live-text").textContent = LIVE[now];
 }
 
-function showAge() {
-  const { as_of: asOf, age_seconds: age, alerts: open } = state.overview ?? {};
+/** What stands on every page: of when the data are, how many alerts are open, and what has stopped. */
+function showState() {
+  const { as_of: asOf, alerts: open } = clock.overview() ?? {};
   document.getElementById("as-of").textContent = asOf ? `Data of ${moment(asOf)}` : "";
   const count = (open?.critical ?? 0) + (open?.warning ?? 0);
   const badge = document.getElementById("alert-count");
   badge.hidden = !count;
   badge.replaceChildren(String(count), h("span", { class: "unseen" }, " open"));
-  const seconds = (age ?? 0) + (Date.now() - state.readAt) / 1000;
-  const isStale = asOf && seconds > STALE_AFTER_S;
-  const sentence = isStale
-    ? `Nothing has arrived since ${moment(asOf)}, for ${duration(seconds)}: all pages show the state of then.`
-    : "";
-  if (banner.textContent !== sentence)
-    banner.replaceChildren(...(sentence ? [h("p", { class: "banner warn" }, sentence)] : []));
+  const sentences = stopped();
+  if ([...banner.children].map((each) => each.textContent).join() !== sentences.join())
+    banner.replaceChildren(...sentences.map((each) => h("p", { class: "banner warn" }, each)));
 }
 
-// Menu and sign-in
+/** What has stopped, in sentences. */
+function stopped() {
+  const { as_of: asOf, stale_after_minutes: limit, measured } = clock.overview() ?? {};
+  if (!asOf) return [];
+  const seconds = clock.secondsSince(asOf);
+  const looks = Object.values(measured).filter(Boolean);
+  const ages = looks.map(clock.measuredAge);
+  const newest = looks[ages.indexOf(Math.min(...ages))];
+  return [
+    seconds > 60 * limit &&
+      `Nothing has arrived since ${moment(asOf)}, for ${duration(seconds)}: all pages show the state of then.`,
+    newest &&
+      Math.min(...ages) > MEASURED_LATE_S &&
+      `The monitor has measured nothing since ${moment(newest.measured_at)}, for ${duration(Math.min(...ages))}: figures and alerts are of then.`,
+  ].filter(Boolean);
+}
+
+// Menu
 
 const menu = document.querySelector(".menu");
 const nav = document.getElementById("nav");
@@ -155,50 +186,17 @@ nav.addEventListener("keydown", (event) => {
   closeMenu();
   menu.focus();
 });
-
-const dialog = document.getElementById("sign-in");
-let signingIn = null;
-
-/** Shows the sign-in and resolves when a key was given; one dialog for all requests that wait. */
-function askForKey(wasRefused) {
-  if (signingIn) return signingIn;
-  document.getElementById("sign-in-error").textContent = wasRefused ? "The server does not take this key." : "";
-  signingIn = new Promise((resolve) => {
-    dialog.querySelector("form").onsubmit = (event) => {
-      event.preventDefault();
-      key.set(document.getElementById("api-key").value.trim());
-      document.getElementById("api-key").value = "";
-      showSignOut();
-      dialog.close();
-      signingIn = null;
-      resolve();
-    };
-  });
-  dialog.showModal();
-  return signingIn;
-}
-
-dialog.addEventListener("cancel", (event) => event.preventDefault());
-
-function showSignOut() {
-  document.getElementById("sign-out").hidden = !key.get();
-}
-
-document.getElementById("sign-out").addEventListener("click", () => {
-  key.forget();
-  location.reload();
-});
-
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();
 });
+
 window.addEventListener("hashchange", () => show({ byPerson: true }));
 document.addEventListener("visibilitychange", () => document.hidden || refreshSoon());
-setInterval(showAge, 60000);
+setInterval(everyMinute, REFRESH_AT_LEAST_EVERY_MS);
 
 onUnauthorised(askForKey);
 showSignOut();
 await readOverview();
 show({ byPerson: false });
-follow("/v1/events", { heard, state: showLive, signal: new AbortController().signal });
+follow("/v1/events", { heard, state: (events) => showLive({ events }) });

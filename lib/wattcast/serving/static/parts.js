@@ -2,7 +2,10 @@
 
 import { ApiError } from "./api.js";
 import { h, replace, s } from "./dom.js";
-import { moment } from "./words.js";
+import { moment, number } from "./words.js";
+
+const SLOW_MS = 3000;
+export const MINUTELY = 55000; // a little less than the minute by which pages are refreshed
 
 export const note = (sentence) => h("p", { class: "note" }, sentence);
 
@@ -10,37 +13,66 @@ export const note = (sentence) => h("p", { class: "note" }, sentence);
  * A part of a page: `load(signal)` fetches, `draw(data)` gives elements, or nothing where there is nothing to show, for which
  * `empty` is said. It is drawn anew when its data change, or `now()`, by which it tells ages. What is shown stays when a later
  * fetch fails, with a sentence above it.
+ *
+ * `refresh` is for a person, who has chosen something else: what is being loaded is given up. `renew` is for what has changed
+ * by itself: it waits until what is being loaded is there, comes at most once in `everyMs`, and once a minute where it is slow.
  */
-export function part({ load, draw, empty = "There is nothing to show yet.", now = () => null }) {
+export function part({ load, draw, empty = "There is nothing to show yet.", now = () => null, everyMs = 0 }) {
   const problem = h("div", { role: "alert" });
   const body = h("div", { class: "live-part" }, note("Loading."));
   const element = h("div", { class: "live-part", "aria-busy": "true" }, problem, body);
+  const loaded = { data: null, at: null, tookMs: 0, text: null };
   let controller = null;
-  let seen = null;
-  let seenAt = null;
+  let isChanged = false;
+
+  function paint() {
+    const text = JSON.stringify([loaded.data, now()]);
+    if (text !== loaded.text) replace(body, draw(loaded.data) || note(empty));
+    loaded.text = text;
+  }
 
   async function refresh() {
     controller?.abort();
     const own = (controller = new AbortController());
+    const began = Date.now();
+    isChanged = false;
     try {
       const data = await load(own.signal);
       if (own.signal.aborted) return;
-      problem.replaceChildren();
-      seenAt = new Date();
-      const text = JSON.stringify([data, now()]);
-      if (text !== seen) replace(body, draw(data) || note(empty));
-      seen = text;
+      Object.assign(loaded, { data, at: Date.now() });
+      replace(problem);
+      paint();
     } catch (error) {
       if (error.name === "AbortError") return;
       if (!(error instanceof ApiError)) throw error;
-      if (seen === null) body.replaceChildren();
-      problem.replaceChildren(failure(error, seenAt, refresh));
+      if (own.signal.aborted) return;
+      if (loaded.at === null) body.replaceChildren();
+      replace(problem, failure(error, loaded.at, refresh));
     } finally {
-      if (controller === own) element.setAttribute("aria-busy", "false");
+      if (controller === own) {
+        controller = null;
+        loaded.tookMs = Date.now() - began;
+        element.setAttribute("aria-busy", "false");
+        if (isChanged) renew();
+      }
     }
   }
 
-  return { element, refresh, stop: () => controller?.abort() };
+  function renew() {
+    if (controller) {
+      isChanged = true;
+      return;
+    }
+    const pause = loaded.tookMs > SLOW_MS ? Math.max(everyMs, MINUTELY) : everyMs;
+    if (loaded.at === null || Date.now() - loaded.at >= pause) refresh();
+    else paint();
+  }
+
+  function stop() {
+    controller?.abort();
+    controller = null;
+  }
+  return { element, refresh, renew, stop };
 }
 
 function failure(error, seenAt, retry) {
@@ -108,18 +140,19 @@ export function tiles(items) {
 }
 
 /**
- * `columns`: [{name, cell(row), number, tight, wide}]; the first is the row's heading. On a phone each row is a block,
+ * `columns`: [{name, cell(row), number, tight, wide, breaks}]; the first is the row's heading. On a phone each row is a block,
  * its cells with their names; the roles keep it a table there.
  */
 export function table(caption, columns, rows, { emphasis = () => false } = {}) {
-  const cell = ({ name, cell: value, number, tight, wide }, row, i) =>
+  const cell = ({ name, cell: value, number, tight, wide, breaks }, row, i) =>
     h(
       i ? "td" : "th",
       {
         role: i ? "cell" : "rowheader",
         scope: i ? null : "row",
         "data-label": i ? name : null,
-        class: [number && "number", tight && "tight", wide && "wide"].filter(Boolean).join(" ") || null,
+        class:
+          [number && "number", tight && "tight", wide && "wide", breaks && "breaks"].filter(Boolean).join(" ") || null,
       },
       i ? h("div", {}, value(row)) : value(row),
     );
@@ -191,7 +224,14 @@ export function pages({ fetchPage, draw, empty, now }) {
   };
 }
 
-export const buildingLink = (id) => h("a", { href: `#/buildings/${encodeURIComponent(id)}` }, id);
+/** A sentence where a list was too long to be read as a whole, the newest first; `at` is the time of a row. */
+export const cutNote = (items, at) =>
+  items.isCut
+    ? note(`Only the newest ${number(items.length)} rows are shown, since ${moment(at(items.at(-1)))}.`)
+    : null;
+
+export const buildingLink = (id) =>
+  id === null ? "not known" : h("a", { href: `#/buildings/${encodeURIComponent(id)}` }, id);
 
 export function subjectLink({ scope, subject }) {
   if (scope === "building") return buildingLink(subject);

@@ -20,6 +20,9 @@ function fixed(value, digits) {
 /** A level of an axis, with as few decimals as it has. */
 export const level = (value) => value.toLocaleString("en-GB", { maximumFractionDigits: 6 });
 
+/** A level of an axis that reaches far, such as 12M. */
+export const shortLevel = (value) => value.toLocaleString("en-US", { notation: "compact", maximumFractionDigits: 2 });
+
 export const ratio = (value) => (known(value) ? fixed(value, 2) : NOTHING);
 
 export function percent(share, digits = 1) {
@@ -47,10 +50,12 @@ export function timeFormat(zone, options) {
 
 const WHEN = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
 
-/** Such as "Tue 24 Nov, 09:00 UTC". */
+/** Such as "Tue 24 Nov, 09:00 UTC"; with the year where that is not this one. */
 export function moment(time, zone = "UTC") {
   if (!time) return NOTHING;
-  const text = timeFormat(zone, WHEN)
+  const year = (at) => timeFormat(zone, { year: "numeric" }).format(at);
+  const isOfThisYear = year(new Date(time)) === year(new Date());
+  const text = timeFormat(zone, isOfThisYear ? WHEN : { ...WHEN, year: "numeric" })
     .format(new Date(time))
     .replace(/^(\w+), /, "$1 ");
   return zone === "UTC" ? `${text} UTC` : text;
@@ -61,16 +66,21 @@ export const day = (time, zone = "UTC") => timeFormat(zone, { day: "numeric", mo
 /** Such as "2 h 5 min". */
 export function duration(seconds) {
   if (!known(seconds)) return NOTHING;
-  const minutes = Math.round(Math.abs(seconds) / 60);
-  if (minutes < 1) return `${Math.round(Math.abs(seconds))} s`;
+  const minutes = Math.round(Math.max(0, seconds) / 60);
+  if (minutes < 1) return `${Math.round(Math.max(0, seconds))} s`;
   if (minutes < 60) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return minutes % 60 && hours < 10 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
   return `${Math.floor(hours / 24)} days`;
 }
 
-/** How long before `now` something was, such as "35 min ago". */
-export const ago = (time, now) => (time && now ? `${duration((new Date(now) - new Date(time)) / 1000)} ago` : NOTHING);
+/** How long ago something was, such as "35 min ago"; what clocks that differ put after `now` was just now. */
+export function ago(time, now) {
+  if (!time || !now) return NOTHING;
+  return agoSeconds((new Date(now) - new Date(time)) / 1000);
+}
+
+export const agoSeconds = (seconds) => (Math.round(seconds) < 1 ? "just now" : `${duration(seconds)} ago`);
 
 export const METHODS = {
   model: "Model",

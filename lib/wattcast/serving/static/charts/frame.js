@@ -5,8 +5,8 @@ import { h, s } from "../dom.js";
 /**
  * A figure whose plot is drawn anew by `draw(svg, width)` when its width changes.
  *
- * `draw` returns `{stops, nearest(x, y), show(index)}`: how many stops the cursor has, which is nearest to a point in pixels, and
- * what to show there as `{x, y, title, rows: [[name, value]]}`; `move(index, key)` may say where an arrow key leads.
+ * `draw` returns `{stops, nearest(x, y), show(index)}`: the names of the stops of the cursor, which is nearest to a point in
+ * pixels, and what to show there as `{x, y, title, rows: [[name, value]]}`; `move(index, key)` may say where an arrow key leads.
  * `table` gives `{columns, rows}` when it is asked for.
  */
 export function chart({ title, legend = [], draw, table, height = 240 }) {
@@ -27,7 +27,8 @@ export function chart({ title, legend = [], draw, table, height = 240 }) {
     svg,
     tip,
   );
-  followCursor(plot, tip, resized(svg, plot, height, draw));
+  const cursor = followCursor(plot, tip);
+  resized(svg, plot, height, (width) => cursor.drawn(draw(svg, width)));
   return h(
     "figure",
     { class: "chart" },
@@ -45,9 +46,8 @@ function key({ name, mark, band }) {
   return h("li", {}, s("svg", { "aria-hidden": "true", viewBox: "0 0 20 12" }, sample), name);
 }
 
-/** Draws as soon as the plot has a width, and when it gets another; returns what gives the newest drawing. */
+/** Draws as soon as the plot has a width, and when it gets another. */
 function resized(svg, plot, height, draw) {
-  let drawing = null;
   let drawn = 0;
   new ResizeObserver(([entry]) => {
     const width = Math.round(entry.contentRect.width);
@@ -55,50 +55,62 @@ function resized(svg, plot, height, draw) {
     drawn = width;
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.replaceChildren();
-    drawing = draw(svg, width);
-    plot.setAttribute("aria-valuemax", Math.max(0, drawing.stops - 1));
+    draw(width);
   }).observe(plot);
-  return () => drawing;
 }
 
-function followCursor(plot, tip, drawing) {
+/** The cursor of a plot; `drawn(drawing)` tells it of the newest drawing. Its stop stands in the plot's data, for a plot that comes
+ * in the place of this one. */
+function followCursor(plot, tip) {
+  let drawing = null;
   let index = null;
   const line = () => plot.querySelector(".cursor");
   const hide = () => {
     tip.hidden = true;
     line()?.setAttribute("visibility", "hidden");
     plot.querySelector(".chosen")?.classList.remove("chosen");
+    delete plot.dataset.stop;
   };
   const show = (next) => {
-    const now = drawing();
-    if (!now?.stops) return;
-    index = Math.max(0, Math.min(now.stops - 1, next));
-    const { x, y, title, rows } = now.show(index);
+    if (!drawing?.stops.length) return;
+    index = Math.max(0, Math.min(drawing.stops.length - 1, next));
+    plot.dataset.stop = drawing.stops[index];
+    const { x, y, title, rows } = drawing.show(index);
     tip.replaceChildren(h("strong", {}, title), ...rows.map(([name, value]) => h("span", {}, h("i", {}, name), value)));
     tip.hidden = false;
     place(tip, plot, x, y);
     plot.setAttribute("aria-valuenow", index);
     plot.setAttribute("aria-valuetext", `${title}: ${rows.map(([name, value]) => `${name} ${value}`).join(", ")}`);
   };
-  plot.addEventListener("pointermove", (event) => {
+  const point = (event) => {
     const box = plot.getBoundingClientRect();
-    const now = drawing();
-    if (now?.stops) show(now.nearest(event.clientX - box.left, event.clientY - box.top));
-  });
-  plot.addEventListener("pointerleave", hide);
+    if (drawing?.stops.length) show(drawing.nearest(event.clientX - box.left, event.clientY - box.top));
+  };
+  plot.addEventListener("pointermove", point);
+  plot.addEventListener("pointerdown", point);
+  // a finger leaves when it is lifted: what it has shown stays until something else is touched
+  plot.addEventListener("pointerleave", ({ pointerType }) => pointerType === "mouse" && hide());
   plot.addEventListener("blur", hide);
   plot.addEventListener("keydown", (event) => {
-    const next = target(event.key, index, drawing());
+    const next = target(event.key, index, drawing);
     if (event.key === "Escape") hide();
     if (next === null) return;
     event.preventDefault();
     show(next);
   });
+  return {
+    drawn: (made) => {
+      drawing = made;
+      plot.setAttribute("aria-valuemax", Math.max(0, drawing.stops.length - 1));
+      const held = drawing.stops.findIndex((stop) => String(stop) === plot.dataset.stop);
+      if (held >= 0 && plot === document.activeElement) show(held);
+    },
+  };
 }
 
 function target(pressed, index, drawing) {
-  if (!drawing?.stops) return null;
-  const last = drawing.stops - 1;
+  if (!drawing?.stops.length) return null;
+  const last = drawing.stops.length - 1;
   const at = index ?? last;
   const own = drawing.move?.(at, pressed);
   if (own !== undefined) return own;

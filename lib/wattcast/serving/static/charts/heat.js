@@ -7,6 +7,7 @@ import { linear } from "./scales.js";
 const TOP = 4;
 const BOTTOM = 22;
 const ROW = 22;
+const LABEL = 44; // wide
 
 /**
  * `rows` and `columns` are names, `values[row][column]` numbers or null. `steps` are the six limits between the colours, from
@@ -52,11 +53,13 @@ function plotted(svg, width, { rows, columns, values, steps, format, height }) {
         }),
       ),
     ),
-    ...columns.flatMap((name, j) => (j % every ? [] : [s("text", { x: x(j), y: height - 6 }, name)])),
+    ...columns.flatMap((name, j) =>
+      j % every || x(j) + LABEL > width ? [] : [s("text", { x: x(j), y: height - 6 }, name)],
+    ),
   );
   const cells = svg.querySelectorAll(".cell");
   return {
-    stops: cells.length,
+    stops: rows.flatMap((row) => columns.map((column) => `${row} ${column}`)),
     nearest: (px, py) => {
       const column = Math.max(0, Math.min(columns.length - 1, Math.floor((px - left) / cell)));
       const row = Math.max(0, Math.min(rows.length - 1, Math.floor((py - TOP) / ROW)));

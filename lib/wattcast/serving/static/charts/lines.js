@@ -1,7 +1,7 @@
 // Lines and bands over time or over a number, such as lead hours.
 
 import { s } from "../dom.js";
-import { level, moment, number } from "../words.js";
+import { level, moment, number, shortLevel } from "../words.js";
 import { chart } from "./frame.js";
 import { linear, ticks, timeTicks, weekends } from "./scales.js";
 
@@ -9,11 +9,13 @@ const LEFT = 46;
 const RIGHT = 8;
 const TOP = 16;
 const BOTTOM = 24;
+const SHORT_FROM = 100000;
 
 /**
  * `series`: [{name, mark, points: [[x, y]], band: [[x, low, high]]}], where y may be null (the line breaks there) and `mark` is a
  * class of charts.css. x is a time in milliseconds if `zone` is given, else a number that `xName` names. `marks`: [{at, label}] are
- * vertical lines, `references`: [{at, label}] horizontal ones. `format` writes a value, `unit` stands in the title.
+ * vertical lines, `references`: [{at, label}] horizontal ones. `format` writes a value, `unit` stands in the title. A line over
+ * time breaks where a value is missing: at one and a half of `step`, in milliseconds, else at three usual steps.
  */
 export function lineChart(options) {
   const { series, zone, unit, xName = "", format = number, height } = options;
@@ -23,16 +25,29 @@ export function lineChart(options) {
   );
   const nameOf = zone ? (x) => moment(x, zone) : (x) => `${xName} ${number(x)}`;
   const read = series.map(reader(format));
+  const drawn = zone ? series.map((each) => broken(each, options.step)) : series;
   return chart({
     title,
     height,
     legend: series.map(({ name, mark, band, points }) => ({ name, mark: points ? mark : undefined, band })),
-    draw: (svg, width) => plotted(svg, width, { ...options, format, stops, nameOf, read, height: height ?? 240 }),
+    draw: (svg, width) =>
+      plotted(svg, width, { ...options, series: drawn, format, stops, nameOf, read, height: height ?? 240 }),
     table: () => ({
       columns: [zone ? "Time" : xName, ...series.map(({ name }) => name)],
       rows: stops.map((x) => [nameOf(x), ...read.map((at) => at(x) ?? "–")]),
     }),
   });
+}
+
+/** A series over time with an empty value wherever it lacks some. */
+function broken({ points, band, ...others }, step) {
+  return { ...others, ...(points && { points: withGaps(points, step) }), ...(band && { band: withGaps(band, step) }) };
+}
+
+function withGaps(points, step) {
+  const steps = points.slice(1).map(([at], i) => at - points[i][0]);
+  const most = step ? 1.5 * step : 3 * steps.toSorted((a, b) => a - b)[Math.floor(steps.length / 2)];
+  return points.flatMap((point, i) => (most && steps[i] > most ? [point, [point[0] + most / 2, null, null]] : [point]));
 }
 
 /** What a series says at x as text, or null. */
@@ -70,6 +85,7 @@ function plotted(
 ) {
   const [bottom, right] = [height - BOTTOM, width - RIGHT];
   const levels = ticks(...extent(series, references, fromZero), height < 150 ? 3 : 4);
+  const writeLevel = Math.max(...levels.map(Math.abs)) >= SHORT_FROM ? shortLevel : level;
   const domain = stops.length ? [stops[0], stops.at(-1)] : [0, 1];
   const x = linear(domain, [LEFT, right]);
   const y = linear([levels[0], levels.at(-1)], [bottom, TOP]);
@@ -89,7 +105,7 @@ function plotted(
   svg.append(
     ...levels.flatMap((at) => [
       s("line", { class: at === 0 ? "axis" : "grid", x1: LEFT, x2: right, y1: y(at), y2: y(at) }),
-      s("text", { x: LEFT - 7, y: y(at) + 4, "text-anchor": "end" }, format === number ? level(at) : format(at)),
+      s("text", { x: LEFT - 7, y: y(at) + 4, "text-anchor": "end" }, format === number ? writeLevel(at) : format(at)),
     ]),
     ...names.map(({ at, label }) => s("text", { x: x(at), y: height - 6, "text-anchor": anchor(x(at), width) }, label)),
     ...references.map(({ at }) => s("line", { class: "reference", x1: LEFT, x2: right, y1: y(at), y2: y(at) })),
@@ -106,7 +122,7 @@ function plotted(
   );
   const cursor = svg.lastChild;
   return {
-    stops: stops.length,
+    stops,
     nearest: (px) =>
       stops.reduce((best, at, i) => (Math.abs(x(at) - px) < Math.abs(x(stops[best]) - px) ? i : best), 0),
     show: (index) => {

@@ -1,55 +1,53 @@
 // Accuracy: models and baselines side by side, by day, by hours ahead and by hour of the day.
 
-import { all } from "../api.js";
+import { ApiError, all } from "../api.js";
 import { lineChart } from "../charts/lines.js";
 import { bars } from "../charts/small.js";
+import { since } from "../clock.js";
 import { h } from "../dom.js";
 import { choice, field, select } from "../controls.js";
-import { badge, buildingLink, card, pageHead, part, table } from "../parts.js";
-import { moment, number, percent, ratio, words } from "../words.js";
-import { weighted } from "./series.js";
+import { MINUTELY, badge, buildingLink, card, note, pageHead, part, table } from "../parts.js";
+import { moment, number, percent, plural, ratio, words } from "../words.js";
+import { markOf, weighted } from "./series.js";
 
-const RANGES = [
-  ["7", "7 days"],
-  ["14", "14 days"],
-  ["28", "28 days"],
-  ["90", "90 days"],
-];
+const RANGES = ["1", "3", "7", "14", "28", "90"].map((days) => [days, days]);
 const MEASURES = [
   ["mae_kwh", "Mean absolute error"],
   ["rmse_kwh", "Root mean square error"],
   ["pinball_kwh", "Pinball loss"],
   ["interval_coverage", "Actuals within P10 to P90"],
 ];
-const MARKS = ["s-1", "s-2", "s-3", "s-4", "s-5"];
 const WORST = 12;
 
 export default function accuracy(context) {
   const { query } = context;
-  const chosen = () => ({
-    building_id: query.get("building_id"),
-    model_name: query.get("model_name"),
-    from: context.since(Number(query.get("days") ?? 14)),
-  });
-  const measure = () => query.get("measure") ?? "mae_kwh";
+  const days = () => context.chosen("days", RANGES, "14");
+  const measure = () => context.chosen("measure", MEASURES, "mae_kwh");
+  const longest = {}; // that the server sums up, by what is chosen
+  const load = async (column, signal) => {
+    const wanted = { building_id: query.get("building_id"), model_name: query.get("model_name") };
+    const choice = JSON.stringify([wanted, days()]);
+    const found = await inLongestRange(longest[choice] ?? days(), { by: column, ...wanted }, signal);
+    longest[choice] = found.days;
+    return { ...found, asked: days() };
+  };
   const by = (column, draw) =>
     part({
       empty: "No forecast of this choice has met its actual energy yet.",
-      load: async (signal) => ({
-        rows: await all("/v1/accuracy", { by: column, ...chosen() }, { signal }),
-        measure: measure(),
-      }),
-      draw: ({ rows, measure: of }) => rows.length && draw(rows, of),
+      everyMs: MINUTELY,
+      load: async (signal) => ({ ...(await load(column, signal)), measure: measure() }),
+      draw: (found) => found.rows.length && [shortened(found), draw(found.rows, found.measure)],
     });
   const models = part({
     empty: "No model has forecast in this time.",
+    everyMs: MINUTELY,
     load: async (signal) => ({
-      rows: await all("/v1/accuracy", { by: "model", ...chosen() }, { signal }),
+      ...(await load("model", signal)),
       known: await all("/v1/models", {}, { signal }),
     }),
-    draw: ({ rows, known }) => rows.length && modelTable(rows, known),
+    draw: (found) => found.rows.length && [shortened(found), modelTable(found.rows, found.known)],
   });
-  const days = by("day", (rows, of) =>
+  const course = by("day", (rows, of) =>
     compared("by day", rows, of, { x: ({ day }) => Date.parse(day), zone: "UTC", height: 260 }),
   );
   const leads = by("lead", (rows, of) =>
@@ -59,7 +57,7 @@ export default function accuracy(context) {
     compared("by local hour", rows, of, { x: (row) => row.local_hour, xName: "Hour", height: 210 }),
   );
   const buildings = by("building", (rows) => worstBuildings(rows));
-  const parts = [models, days, leads, hours, buildings];
+  const parts = [models, course, leads, hours, buildings];
   const change = (name) => (value) => {
     context.remember({ [name]: value });
     parts.forEach((each) => each.refresh());
@@ -70,18 +68,18 @@ export default function accuracy(context) {
     elements: [
       pageHead(
         "Accuracy",
-        "Forecasts beside what happened, always against two baselines: the same hour of last week and of the day before.",
+        "Forecasts beside what happened; their mean absolute error beside that of two baselines, the same hour of last week and of the day before.",
       ),
       h(
         "div",
         { class: "controls" },
-        choice("Time", RANGES, query.get("days") ?? "14", change("days")),
+        choice("Days", RANGES, days(), change("days")),
         select("Measure of the charts", MEASURES, measure(), change("measure")),
         field("One building (its id)", query.get("building_id") ?? "", change("building_id")),
         field("One model (its name)", query.get("model_name") ?? "", change("model_name")),
       ),
       card("Models", "All forecasts of the time chosen", models.element),
-      card("Over time", null, days.element),
+      card("Over time", null, course.element),
       h(
         "div",
         { class: "columns" },
@@ -92,6 +90,30 @@ export default function accuracy(context) {
     ],
   };
 }
+
+/**
+ * The errors of the last `days`, or, where those are more hours than the server sums up at once, of the longest range that is
+ * not: {rows, days}.
+ */
+async function inLongestRange(days, wanted, signal) {
+  try {
+    const rows = await all("/v1/accuracy", { ...wanted, from: since(Number(days)) }, { signal });
+    return { rows, days };
+  } catch (error) {
+    const shorter = RANGES[RANGES.findIndex(([value]) => value === days) - 1];
+    if (!shorter || !(error instanceof ApiError) || error.status !== 422) throw error;
+    return inLongestRange(shorter[0], wanted, signal);
+  }
+}
+
+const shortened = ({ days, asked }) =>
+  days === asked
+    ? null
+    : note(
+        `Shown: ${nameOfRange(days)}. ${nameOfRange(asked)} of so many buildings are more than is summed up at once; name one building to see them.`,
+      );
+
+const nameOfRange = (days) => plural(Number(days), "day");
 
 const nameOf = (row) => `${row.model_name} ${row.model_version}`;
 const BASELINES = [
@@ -125,7 +147,7 @@ function compared(title, rows, measure, { x, ...axis }) {
       ...baselines,
       ...models.map((name, i) => ({
         name,
-        mark: MARKS[i % MARKS.length],
+        mark: markOf(i),
         points: line(
           rows.filter((row) => nameOf(row) === name),
           measure,
@@ -136,7 +158,8 @@ function compared(title, rows, measure, { x, ...axis }) {
 }
 
 function modelTable(rows, known) {
-  const entry = (row) => known.find((model) => nameOf(model) === nameOf(row));
+  // rows of a version that stepped down are not of its model
+  const entry = (row) => (row.method === "model" ? known.find((model) => nameOf(model) === nameOf(row)) : undefined);
   const share = (row) => (row.last_week_mae_kwh ? row.mae_kwh / row.last_week_mae_kwh : null);
   const against = (row) => (share(row) === null ? "–" : badge(share(row) > 1 ? "bad" : "good", ratio(share(row))));
   return table(

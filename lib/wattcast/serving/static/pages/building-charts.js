@@ -6,6 +6,8 @@ import { note } from "../parts.js";
 import { againstBaseline, number, percent } from "../words.js";
 import { weighted } from "./series.js";
 
+const HOUR_MS = 3600000;
+
 /** The forecast over what happened, and the weather and people of the same hours. */
 export function energyAndWeather({ building, forecast, hours }) {
   const zone = building.timezone ?? "UTC";
@@ -19,6 +21,7 @@ export function energyAndWeather({ building, forecast, hours }) {
     title: `Energy by hour in the time of ${zone}`,
     unit: "kWh",
     zone,
+    step: HOUR_MS,
     height: 320,
     marks: forecast ? [{ at: start, label: "forecast from here" }] : [],
     series: [
@@ -48,6 +51,7 @@ export function energyAndWeather({ building, forecast, hours }) {
               title,
               unit,
               zone,
+              step: HOUR_MS,
               height: 130,
               fromZero: name === "occupancy",
               series: [{ name: title, mark, points: column(name) }],

@@ -1,12 +1,13 @@
 // One building: its forecast over what happened, its weather, and why to trust the forecast or not.
 
 import { all, ApiError, get } from "../api.js";
+import * as clock from "../clock.js";
 import { h } from "../dom.js";
 import { alertList } from "./alerts.js";
 import { accuracyOf, energyAndWeather } from "./building-charts.js";
 import { deviceTable } from "./devices.js";
 import { choice, field, select } from "../controls.js";
-import { badge, card, note, pageHead, part } from "../parts.js";
+import { MINUTELY, badge, card, note, pageHead, part } from "../parts.js";
 import { METHODS, METHOD_NOTES, WARNINGS, moment, number, words } from "../words.js";
 
 const RANGES = [
@@ -25,21 +26,21 @@ export default function building(context) {
   const { id, query } = context;
   const path = `/v1/buildings/${encodeURIComponent(id)}`;
   const asked = {
-    asOf: () => query.get("as_of"),
-    days: () => Number(query.get("days") ?? 7),
-    lead: () => query.get("lead") ?? "1",
+    asOf: () => instantOrNull(query.get("as_of")),
+    days: () => Number(context.chosen("days", RANGES, "7")),
+    lead: () => context.chosen("lead", LEADS, "1"),
   };
 
   const about = part({ load: (signal) => get(path, {}, { signal }), draw: facts });
   const current = part({
     empty: "No forecast of this building had been issued by then.",
     load: (signal) => forecastOrNone(path, asked.asOf(), signal),
-    draw: (forecast) => forecast && forecastFacts(forecast),
+    draw: (forecast) => forecast && forecastFacts(forecast, { isOfThen: Boolean(asked.asOf()) }),
   });
   const curves = part({
     empty: "No hour of this building is known in this range.",
     load: async (signal) => {
-      const until = new Date(asked.asOf() ?? context.asOf());
+      const until = new Date(asked.asOf() ?? clock.asOf());
       const from = new Date(until - asked.days() * 86400000).toISOString();
       const to = new Date(until.getTime() + 2 * 86400000).toISOString();
       const [building, forecast, hours] = await Promise.all([
@@ -53,27 +54,28 @@ export default function building(context) {
   });
   const accuracy = part({
     empty: "No forecast of this building has met its actual energy yet.",
+    everyMs: MINUTELY,
     load: async (signal) => ({
-      whole: await all("/v1/accuracy", { by: "building", building_id: id, from: context.since(28) }, { signal }),
-      leads: await all("/v1/accuracy", { by: "lead", building_id: id, from: context.since(28) }, { signal }),
+      whole: await all("/v1/accuracy", { by: "building", building_id: id, from: clock.since(28) }, { signal }),
+      leads: await all("/v1/accuracy", { by: "lead", building_id: id, from: clock.since(28) }, { signal }),
     }),
     draw: ({ whole, leads }) => leads.length && accuracyOf(whole, leads),
   });
   const alerts = part({
     empty: "No alert of this building is open.",
-    now: context.asOf,
+    now: clock.minute,
     load: async (signal) => {
       const { items } = await get("/v1/devices", { building_id: id }, { signal });
       const subjects = new Set([id, ...items.flatMap(({ device_id: device }) => [device, `${id}/${device}`])]);
       return (await all("/v1/alerts", { state: "firing" }, { signal })).filter(({ subject }) => subjects.has(subject));
     },
-    draw: (items) => items.length && alertList(items, context.asOf()),
+    draw: (items) => items.length && alertList(items, clock.now()),
   });
   const devices = part({
     empty: "No device of this building has been heard.",
-    now: context.asOf,
+    now: clock.minute,
     load: (signal) => get("/v1/devices", { building_id: id, limit: 50 }, { signal }),
-    draw: ({ items }) => items.length && deviceTable(items, context.asOf(), { withBuilding: false }),
+    draw: ({ items }) => items.length && deviceTable(items, clock.now(), { withBuilding: false }),
   });
   const again = (...parts) => parts.forEach((each) => each.refresh());
   return {
@@ -108,6 +110,12 @@ export default function building(context) {
       card("Devices", null, devices.element),
     ],
   };
+}
+
+/** A time as the API takes it, from an address that anybody may have written. */
+function instantOrNull(text) {
+  const time = new Date(text ?? NaN);
+  return Number.isNaN(time.getTime()) ? null : time.toISOString();
 }
 
 /** The forecast, or null where none had been issued. */
@@ -161,7 +169,8 @@ function facts(building) {
   );
 }
 
-function forecastFacts(forecast) {
+/** `isOfThen`: it was asked for as it was issued at a past time, where it is no fault that it is old. */
+function forecastFacts(forecast, { isOfThen }) {
   const { method, warnings } = forecast;
   const rows = [
     ["Made by", [METHODS[method] ?? method, " ", h("span", { class: "muted" }, METHOD_NOTES[method] ?? "")]],
@@ -169,7 +178,11 @@ function forecastFacts(forecast) {
     ["First hour", moment(forecast.origin)],
     [
       "Issued at",
-      [moment(forecast.issued_at), " ", forecast.is_stale ? badge("warn", "Stale: a newer one should be there") : ""],
+      [
+        moment(forecast.issued_at),
+        " ",
+        forecast.is_stale && !isOfThen ? badge("warn", "Stale: a newer one should be there") : "",
+      ],
     ],
   ];
   return [

@@ -1,6 +1,7 @@
 // Devices: which are silent, stuck, late or send what is rejected.
 
 import { get } from "../api.js";
+import { minute, now } from "../clock.js";
 import { h } from "../dom.js";
 import { choice, field } from "../controls.js";
 import { badge, buildingLink, card, pageHead, pages, table } from "../parts.js";
@@ -39,16 +40,13 @@ export function deviceTable(items, now, { withBuilding = true } = {}) {
 
 export default function devices(context) {
   const { query } = context;
+  const state = () => context.chosen("state", STATES, "");
   const list = pages({
     empty: "No device matches.",
-    now: context.asOf,
+    now: minute,
     fetchPage: (cursor, signal) =>
-      get(
-        "/v1/devices",
-        { state: query.get("state"), building_id: query.get("building_id"), limit: 50, cursor },
-        { signal },
-      ),
-    draw: (items) => deviceTable(items, context.asOf()),
+      get("/v1/devices", { state: state(), building_id: query.get("building_id"), limit: 50, cursor }, { signal }),
+    draw: (items) => deviceTable(items, now()),
   });
   const change = (name) => (value) => {
     context.remember({ [name]: value });
@@ -68,7 +66,7 @@ export default function devices(context) {
         h(
           "div",
           { class: "controls" },
-          choice("State", STATES, query.get("state") ?? "", change("state")),
+          choice("State", STATES, state(), change("state")),
           field("Of one building (its id)", query.get("building_id") ?? "", change("building_id")),
         ),
         list.element,

@@ -3,11 +3,12 @@
 import { all } from "../api.js";
 import { heatmap } from "../charts/heat.js";
 import { lineChart } from "../charts/lines.js";
+import { since } from "../clock.js";
 import { h } from "../dom.js";
 import { choice } from "../controls.js";
-import { badge, buildingLink, card, pageHead, part, table } from "../parts.js";
+import { MINUTELY, badge, buildingLink, card, cutNote, pageHead, part, table } from "../parts.js";
 import { day, fieldName, number, percent } from "../words.js";
-import { byDay, bySubject } from "./series.js";
+import { byDay, bySubject, markOf } from "./series.js";
 
 const RANGES = [
   ["14", "14 days"],
@@ -17,15 +18,26 @@ const RANGES = [
 const PSI = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5];
 const MARKS = { energy_usage_kwh: "s-1", temperature_c: "s-2", occupancy: "s-3", humidity_pct: "s-4" };
 const WORST = 12;
+const EVERY_MINUTES = { 14: 120, 28: 240, 90: 720 };
 const NONE = "The monitor has not measured it yet: run the job monitor.";
 
 export default function drift(context) {
-  const { query } = context;
+  const days = () => context.chosen("days", RANGES, "28");
   const health =
     (measure, scope, extra = {}) =>
     (signal) =>
-      all("/v1/health", { measure, scope, from: context.since(Number(query.get("days") ?? 28)), ...extra }, { signal });
-  const drawn = (load, draw) => part({ empty: NONE, load, draw: (items) => items.length && draw(items) });
+      all(
+        "/v1/health",
+        { measure, scope, every: EVERY_MINUTES[days()], from: since(Number(days())), ...extra },
+        { signal },
+      );
+  const drawn = (load, draw) =>
+    part({
+      empty: NONE,
+      everyMs: MINUTELY,
+      load,
+      draw: (items) => items.length && [draw(items), cutNote(items, (row) => row.as_of)],
+    });
   const inputs = drawn(health("input_drift_psi", "feature"), featureHeat);
   const distances = drawn(health("input_drift_ks", "feature"), (items) =>
     lineChart({
@@ -52,6 +64,7 @@ export default function drift(context) {
   );
   const errors = part({
     empty: NONE,
+    everyMs: MINUTELY,
     load: async (signal) => ({
       distances: await health("residual_drift_ks", "model")(signal),
       biases: await health("residual_bias", "model")(signal),
@@ -83,8 +96,8 @@ export default function drift(context) {
     buildingTable,
   );
   const parts = [inputs, distances, coverage, errors, buildings];
-  const change = (days) => {
-    context.remember({ days });
+  const change = (value) => {
+    context.remember({ days: value });
     parts.forEach((each) => each.refresh());
   };
   return {
@@ -94,7 +107,7 @@ export default function drift(context) {
       pageHead(
         "Drift",
         "Whether inputs, errors and bands are still like those that the model was made with. Drift asks for a look, and for a new model where it stays.",
-        h("div", { class: "controls" }, choice("Time", RANGES, query.get("days") ?? "28", change)),
+        h("div", { class: "controls" }, choice("Time", RANGES, days(), change)),
       ),
       card(
         "Inputs against the model's training data",
@@ -117,7 +130,7 @@ export default function drift(context) {
   };
 }
 
-const marked = (items) => bySubject(items).map((line, i) => ({ ...line, mark: `s-${(i % 5) + 1}` }));
+const marked = (items) => bySubject(items).map((line, i) => ({ ...line, mark: markOf(i) }));
 
 function featureHeat(items) {
   const { days, subjects, values } = byDay(items);

@@ -1,16 +1,18 @@
 // The fleet: how fresh and whole the data are, how good the forecasts, what is wrong, and every building.
 
 import { all, get } from "../api.js";
+import * as clock from "../clock.js";
 import { lineChart } from "../charts/lines.js";
 import { bars, spark } from "../charts/small.js";
 import { h } from "../dom.js";
 import { alertList } from "./alerts.js";
 import { field } from "../controls.js";
-import { badge, buildingLink, card, pageHead, pages, part, table, tiles } from "../parts.js";
+import { MINUTELY, badge, buildingLink, card, cutNote, pageHead, pages, part, table, tiles } from "../parts.js";
 import {
   METHODS,
   againstBaseline,
   ago,
+  agoSeconds,
   duration,
   number,
   percent,
@@ -18,34 +20,37 @@ import {
   ratio as ratioText,
   words,
 } from "../words.js";
-import { weighted } from "./series.js";
+import { bySubject, markOf } from "./series.js";
 
 const TREND_DAYS = 14;
+const TREND_EVERY_MINUTES = 360;
 const ALERTS_SHOWN = 5;
-const STALE_AFTER_S = 2 * 3600;
+const SEVERITIES = ["critical", "warning"]; // the worst first
+const HOUR_S = 3600;
+const NOT_MEASURED = "The monitor has not measured it yet: run the job monitor.";
 
 export default function overview(context) {
   const figures = part({
     empty: "Nothing has arrived yet: send readings to the topic readings, then look here again.",
     load: async (signal) => ({
-      now: await get("/v1/overview", {}, { signal }),
-      trends: await all("/v1/health", { scope: "fleet", from: context.since(TREND_DAYS) }, { signal }),
+      now: await clock.newest(signal),
+      trends: await trends("fleet", {}, signal),
     }),
     draw: ({ now, trends }) => (now.as_of ? tiles(fleetTiles(now, trends)) : null),
   });
   const open = part({
     empty: "No alert is open.",
-    now: context.asOf,
-    load: (signal) => get("/v1/alerts", { state: "firing", limit: ALERTS_SHOWN }, { signal }),
-    draw: ({ items, next_cursor: more }) =>
+    now: clock.minute,
+    load: worstAlerts,
+    draw: ({ items, more }) =>
       items.length && [
-        alertList(items, context.asOf()),
+        alertList(items, clock.now()),
         more && h("p", {}, h("a", { href: "#/alerts" }, "All open alerts")),
       ],
   });
   const worst = part({
     empty: "No building has scored forecasts yet.",
-    load: async (signal) => (await get("/v1/overview", {}, { signal })).worst_buildings,
+    load: async (signal) => (await clock.newest(signal)).worst_buildings,
     draw: (items) =>
       items.length &&
       bars(
@@ -60,9 +65,13 @@ export default function overview(context) {
       ),
   });
   const course = part({
-    empty: "No forecast has met its actual energy yet.",
-    load: (signal) => all("/v1/accuracy", { by: "day", from: context.since(TREND_DAYS) }, { signal }),
-    draw: (days) => days.length && errorByDay(days),
+    empty: NOT_MEASURED,
+    everyMs: MINUTELY,
+    load: async (signal) => ({
+      fleet: await trends("fleet", RATIO, signal),
+      models: await trends("model", RATIO, signal),
+    }),
+    draw: ({ fleet, models }) => fleet.length && [errorOverTime(fleet, models), cutNote(models, (row) => row.as_of)],
   });
   const { element: list, parts } = buildings(context);
   return {
@@ -77,7 +86,7 @@ export default function overview(context) {
         h(
           "div",
           { class: "stack" },
-          card("Error day by day", "Forecasts beside repeating last week or the day before", course.element),
+          card("Error over time", "Of the 7 days before; the line is repeating last week", course.element),
           list,
         ),
         h(
@@ -91,25 +100,37 @@ export default function overview(context) {
   };
 }
 
+const RATIO = { measure: "mae_ratio_to_last_week" };
+
+/** Measurements of two weeks, a few a day. */
+const trends = (scope, wanted, signal) =>
+  all("/v1/health", { scope, ...wanted, every: TREND_EVERY_MINUTES, from: clock.since(TREND_DAYS) }, { signal });
+
+/** The open alerts that are worst, then newest, and whether there are more. */
+async function worstAlerts(signal) {
+  const items = [];
+  for (const severity of SEVERITIES) {
+    const found = await get("/v1/alerts", { state: "firing", severity, limit: ALERTS_SHOWN + 1 }, { signal });
+    items.push(...found.items);
+  }
+  return { items: items.slice(0, ALERTS_SHOWN), more: items.length > ALERTS_SHOWN };
+}
+
 /** The figures of the fleet, each with what it means. */
-function fleetTiles(now, trends) {
+function fleetTiles(now, rows) {
   const trend = (measure) =>
     spark(
-      trends
+      rows
         .filter((each) => each.measure === measure)
         .map(({ value }) => value)
         .reverse(),
     );
-  const { mae_ratio_to_last_week_7d: share, interval_coverage_7d: coverage } = now;
+  const { mae_ratio_to_last_week_7d: share, interval_coverage_7d: coverage, measured } = now;
+  const isKwhKnown = now.mae_kwh_7d !== null;
   return [
     alertTile(now.alerts),
     freshnessTile(now),
-    {
-      name: "Fresh forecasts",
-      value: number(now.forecasts_fresh),
-      unit: `of ${number(now.forecasts_fresh + now.forecasts_stale)}`,
-      ...judged(now.forecasts_stale === 0, "None is stale", `${number(now.forecasts_stale)} stale`),
-    },
+    forecastTile(now),
     {
       name: "Whole hours",
       value: percent(now.completeness_24h),
@@ -118,6 +139,7 @@ function fleetTiles(now, trends) {
         checked(now.completeness_24h, (value) => value >= 0.95),
         "Last 24 h: as it should be",
         "Last 24 h: hours are missing",
+        { of: measured.completeness_24h },
       ),
     },
     {
@@ -128,17 +150,18 @@ function fleetTiles(now, trends) {
         checked(now.rejected_share_24h, (value) => value <= 0.05),
         "Of the last 24 h's records",
         "Last 24 h: more than 5 %",
+        { of: measured.rejected_share_24h },
       ),
     },
     {
       name: "Mean error",
-      value: number(now.mae_kwh_7d),
-      unit: "kWh",
-      trend: trend("mae_ratio_to_last_week"),
+      value: isKwhKnown ? number(now.mae_kwh_7d) : ratioText(share),
+      unit: isKwhKnown ? "kWh" : "of last week's",
       ...judged(
         checked(share, (value) => value <= 1),
         againstBaseline(share),
         againstBaseline(share),
+        { of: measured.mae_ratio_to_last_week_7d, isSlow: true },
       ),
     },
     {
@@ -147,8 +170,9 @@ function fleetTiles(now, trends) {
       trend: trend("interval_coverage"),
       ...judged(
         checked(coverage, (value) => Math.abs(value - 0.8) <= 0.08),
-        "Should be 80 %",
-        "Should be 80 %: bands are off",
+        "7 days; should be 80 %",
+        "7 days; should be 80 %: bands are off",
+        { of: measured.interval_coverage_7d, isSlow: true },
       ),
     },
   ];
@@ -160,42 +184,46 @@ function alertTile({ critical, warning }) {
   return { name: "Open alerts", value: number(critical + warning), status, says };
 }
 
-function freshnessTile({ age_seconds: age, buildings, devices }) {
-  const isStale = age > STALE_AFTER_S;
+function freshnessTile({ as_of: asOf, stale_after_minutes: limit, buildings, devices }) {
+  const age = clock.secondsSince(asOf);
+  const isStale = age > 60 * limit;
   const says = isStale
     ? "Stale: nothing newer has arrived"
     : `${plural(buildings, "building")}, ${plural(devices, "device")}`;
   return { name: "Newest reading", value: duration(age), unit: "ago", status: isStale ? "bad" : "good", says };
 }
 
+function forecastTile({ forecasts_fresh: fresh, forecasts_stale: stale, buildings }) {
+  const without = Math.max(0, buildings - fresh - stale);
+  const lacking = [stale && `${number(stale)} stale`, without && `${number(without)} without one`].filter(Boolean);
+  return {
+    name: "Fresh forecasts",
+    value: number(fresh),
+    unit: `of ${number(buildings)}`,
+    status: lacking.length ? "bad" : "good",
+    says: lacking.join(", ") || "None is stale",
+  };
+}
+
 const checked = (value, isGood) => (value === null ? null : isGood(value));
 
-/** What a tile says of its value; null is unknown. */
-function judged(isGood, good, bad) {
+/** What a tile says of its value; null is unknown. What was measured too long ago is told with its age, whatever it was. */
+function judged(isGood, good, bad, { of, isSlow = false }) {
   if (isGood === null) return { status: "muted", says: "Not known yet" };
+  const age = of ? clock.measuredAge(of) : 0;
+  if (age > (isSlow ? 3 : 1) * HOUR_S) return { status: "warn", says: `Measured ${agoSeconds(age)}` };
   return isGood ? { status: "good", says: good } : { status: "warn", says: bad };
 }
 
-function errorByDay(rows) {
-  const days = [...new Set(rows.map(({ day }) => day))].sort();
-  const line = (column) =>
-    days.map((day) => [
-      Date.parse(day),
-      weighted(
-        rows.filter((row) => row.day === day),
-        column,
-      ),
-    ]);
+function errorOverTime(fleet, models) {
+  const lines = bySubject(models).map((line, i) => ({ ...line, mark: markOf(i + 1) }));
   return lineChart({
-    title: "Mean absolute error by day",
-    unit: "kWh",
+    title: "Mean absolute error, repeating last week = 1",
     zone: "UTC",
     height: 230,
-    series: [
-      { name: "The day before", mark: "s-base dotted", points: line("last_day_mae_kwh") },
-      { name: "Last week", mark: "s-base dashed", points: line("last_week_mae_kwh") },
-      { name: "Forecast", mark: "s-forecast", points: line("mae_kwh") },
-    ],
+    format: ratioText,
+    references: [{ at: 1, label: "repeating last week" }],
+    series: [...lines, ...bySubject(fleet).map((line) => ({ ...line, name: "All buildings", mark: "s-forecast" }))],
   });
 }
 
@@ -203,7 +231,7 @@ function buildings(context) {
   const { query } = context;
   const rows = pages({
     empty: "No building matches.",
-    now: context.asOf,
+    now: clock.minute,
     fetchPage: (cursor, signal) => get("/v1/buildings", { search: query.get("search"), limit: 25, cursor }, { signal }),
     draw: (items) =>
       table(
@@ -215,7 +243,7 @@ function buildings(context) {
             tight: true,
             cell: (row) => [words(row.building_type), row.site].filter(Boolean).join(", ") || "not known",
           },
-          { name: "Last reading", tight: true, cell: (row) => ago(row.last_reading_at, context.asOf()) },
+          { name: "Last reading", tight: true, cell: (row) => ago(row.last_reading_at, clock.now()) },
           {
             name: "Forecast by",
             cell: ({ method }) =>

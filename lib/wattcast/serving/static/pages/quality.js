@@ -1,13 +1,14 @@
 // Data quality: how whole the hours are, what was rejected and why.
 
-import { all, get } from "../api.js";
+import { ApiError, all, get } from "../api.js";
 import { heatmap } from "../charts/heat.js";
 import { lineChart } from "../charts/lines.js";
 import { bars } from "../charts/small.js";
+import * as clock from "../clock.js";
 import { h } from "../dom.js";
 import { choice, field, select } from "../controls.js";
-import { badge, buildingLink, card, pageHead, pages, part, table } from "../parts.js";
-import { ago, brokenRule, day, moment, number, percent } from "../words.js";
+import { MINUTELY, badge, buildingLink, card, pageHead, pages, part, table } from "../parts.js";
+import { agoSeconds, brokenRule, day, moment, number, percent } from "../words.js";
 import { byDay } from "./series.js";
 
 const RANGES = [
@@ -24,19 +25,20 @@ const WHOLE = [
   [0.5, "h-5"],
 ];
 const ROWS = 14;
+const DAY_MINUTES = 24 * 60;
 
 export default function quality(context) {
   const { query } = context;
-  const days = () => Number(query.get("days") ?? 7);
+  const days = () => Number(context.chosen("days", RANGES, "7"));
   const filters = () => ({
     rule: query.get("rule"),
     building_id: query.get("building_id"),
     device_id: query.get("device_id"),
-    from: context.since(days()),
+    from: clock.since(days()),
   });
   const summary = part({
     empty: "Nothing was rejected in this time.",
-    load: async (signal) => (await get("/v1/rejected/summary", { from: context.since(days()) }, { signal })).items,
+    load: async (signal) => (await get("/v1/rejected/summary", { from: clock.since(days()) }, { signal })).items,
     draw: (items) =>
       items.length &&
       bars(
@@ -49,10 +51,16 @@ export default function quality(context) {
   });
   const share = part({
     empty: "The monitor has not measured it yet: run the job monitor.",
+    everyMs: MINUTELY,
     load: (signal) =>
       all(
         "/v1/health",
-        { measure: "rejected_share", scope: "fleet", from: context.since(Math.max(7, days())) },
+        {
+          measure: "rejected_share",
+          scope: "fleet",
+          every: days() > 7 ? 240 : 60,
+          from: clock.since(Math.max(7, days())),
+        },
         { signal },
       ),
     draw: (items) =>
@@ -73,20 +81,23 @@ export default function quality(context) {
   });
   const whole = part({
     empty: "The monitor has not measured it yet: run the job monitor.",
+    everyMs: MINUTELY,
     load: async (signal) => {
       const measure = { measure: "completeness", scope: "building" };
       const newest = await all("/v1/health", { ...measure, latest: true }, { signal });
       const least = newest.sort((a, b) => a.value - b.value).slice(0, ROWS);
-      const from = context.since(Math.max(14, days()));
+      const from = clock.since(Math.max(14, days()));
       return (
-        await Promise.all(least.map(({ subject }) => all("/v1/health", { ...measure, subject, from }, { signal })))
+        await Promise.all(
+          least.map(({ subject }) => all("/v1/health", { ...measure, subject, every: DAY_MINUTES, from }, { signal })),
+        )
       ).flat();
     },
     draw: (items) => items.length && completeness(items),
   });
   const contracts = part({
     empty: "The contracts have not been checked yet: run the job monitor.",
-    now: context.asOf,
+    now: clock.minute,
     load: (signal) => all("/v1/health", { measure: "contract_failures", scope: "table", latest: true }, { signal }),
     draw: (items) =>
       items.length &&
@@ -98,7 +109,7 @@ export default function quality(context) {
             name: "Contract",
             cell: ({ value }) => (value ? badge("bad", `${number(value)} broken`) : badge("good", "Kept")),
           },
-          { name: "Checked", tight: true, cell: (row) => ago(row.as_of, context.asOf()) },
+          { name: "Checked", tight: true, cell: (row) => agoSeconds(clock.measuredAge(row)) },
         ],
         items,
       ),
@@ -156,12 +167,18 @@ export default function quality(context) {
 function ruleSelect(context, changed) {
   const chosen = context.query.get("rule") ?? "";
   const element = select("Rule", [["", "All"], ...(chosen ? [[chosen, brokenRule(chosen)]] : [])], chosen, changed);
+  let filling = null;
   const fill = async () => {
-    const { items } = await get("/v1/rejected/summary", { from: context.since(28) });
+    const { items } = await get("/v1/rejected/summary", { from: clock.since(28) });
     const others = items.map(({ rule }) => rule).filter((rule) => rule !== chosen);
     element.querySelector("select").append(...others.map((rule) => h("option", { value: rule }, brokenRule(rule))));
   };
-  element.addEventListener("focusin", fill, { once: true });
+  element.addEventListener("focusin", () => {
+    filling ??= fill().catch((error) => {
+      if (!(error instanceof ApiError)) throw error;
+      filling = null; // where the server did not answer, the next focus asks again
+    });
+  });
   return element;
 }
 
@@ -193,7 +210,7 @@ function rejectedTable(items) {
     [
       { name: "Arrived", tight: true, cell: (row) => moment(row.kafka_timestamp) },
       { name: "Building", cell: (row) => (row.building_id ? buildingLink(row.building_id) : "not readable") },
-      { name: "Device", cell: (row) => row.device_id ?? "–" },
+      { name: "Device", breaks: true, cell: (row) => row.device_id ?? "–" },
       {
         name: "Why",
         cell: (row) =>

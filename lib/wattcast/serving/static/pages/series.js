@@ -15,17 +15,22 @@ export function byDay(items) {
   return { days, subjects, values };
 }
 
-/** Lines for a chart, one per subject: [{name, points}], in the order of time. */
-export function bySubject(items) {
+/** Lines for a chart, one per subject: [{name, points}], in the order of time, which is `at(row)`. */
+export function bySubject(items, at = (row) => row.as_of) {
   const subjects = [...new Set(items.map(({ subject }) => subject))].sort();
   return subjects.map((name) => ({
     name,
     points: items
       .filter(({ subject }) => subject === name)
-      .map(({ as_of: at, value }) => [Date.parse(at), value])
+      .map((row) => [Date.parse(at(row)), row.value])
       .sort(([a], [b]) => a - b),
   }));
 }
+
+const STROKES = ["", " dashed", " dotted"];
+
+/** The look of the i-th line: five colours, whole, then dashed, then dotted. */
+export const markOf = (i) => `s-${(i % 5) + 1}${STROKES[Math.floor(i / 5) % STROKES.length]}`;
 
 /** The mean of a column of accuracy over rows that have a value, such as those of several models, weighted by their hours. */
 export function weighted(rows, column) {
