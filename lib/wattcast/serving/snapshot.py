@@ -30,9 +30,9 @@ ALERT_COLUMNS = (
     "alert_id", "rule", "severity", "scope", "subject", "state", "started_at", "changed_at", "value", "threshold", "message",
 )  # fmt: skip
 HEALTH_COLUMNS = ("as_of", "measure", "scope", "subject", "value", "samples", "details")
+MEASURED_AT = "measured_at"  # as_of is of two clocks: that of the readings and that of the machine
 METADATA_COLUMNS = ("building_id", "site", "timezone", "country", "building_type", "closures")
 DEVICE_COLUMNS = ("building_id", "device_id", "kafka_timestamp", "measured_at", "kafka_partition", "kafka_offset")
-REJECTED_COLUMNS = (*DEVICE_COLUMNS, "rejected_for")
 MONTH = timedelta(days=30)
 ALERTS_FOR = timedelta(days=365)  # how long an alert may be firing
 PARTS = {
@@ -40,14 +40,10 @@ PARTS = {
         "forecasts", ("building_id",), ("origin", "created_at"), FORECAST_COLUMNS, MONTH, ds.field("purpose") == LIVE
     ),
     "alerts": Kept("alerts", ("alert_id",), ("changed_at", "state"), ALERT_COLUMNS, ALERTS_FOR),
-    "health": Kept("health", ("measure", "scope", "subject"), ("as_of",), HEALTH_COLUMNS, MONTH),
+    "health": Kept("health", ("measure", "scope", "subject"), (MEASURED_AT,), (*HEALTH_COLUMNS, MEASURED_AT), MONTH),
     "devices": Kept(
         "received_readings", ("building_id", "device_id"), ("kafka_timestamp", "kafka_partition", "kafka_offset"),
         DEVICE_COLUMNS, MONTH, ds.field("accepted"),
-    ),
-    "rejected": Kept(
-        "received_readings", ("building_id", "device_id"), ("kafka_timestamp", "kafka_partition", "kafka_offset"),
-        REJECTED_COLUMNS, MONTH, ~ds.field("accepted"),
     ),
 }  # fmt: skip
 NEEDED = ("forecasts", "buildings")  # to be ready
