@@ -1,9 +1,9 @@
 """The monitor: measures the platform into `health`, raises and resolves alerts, and tells of them."""
 
+import fcntl
 import logging
 import subprocess
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -13,15 +13,17 @@ from typing import Any
 import pandas as pd
 from prometheus_client import REGISTRY
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
 from wattcast.alerts import alert_rules, changes
 from wattcast.contracts import contract
+from wattcast.drift import Reference, UnreadableReference
 from wattcast.forecasting import messages
 from wattcast.job import Job, Run, append_health, run
 from wattcast.measures import one_row
 from wattcast.metrics import HealthMetrics
-from wattcast.monitoring import Look, arrival_clock, look, moment, open_alerts, values, worth_keeping
+from wattcast.monitoring import CHECKED, arrival_clock, look, moment, open_alerts, values, worth_keeping
 from wattcast.settings import project_folder
 from wattcast.webhook import Webhook
 from wattcast_models.champions import current_champions
@@ -29,7 +31,7 @@ from wattcast_models.registry import Registry
 
 log = logging.getLogger("wattcast.monitor")
 
-RETRAINED, CHECKED = "retraining_started", "contract_failures"
+RETRAINED = "retraining_started"
 
 
 def monitor(run: Run) -> list[StreamingQuery]:
@@ -49,14 +51,20 @@ def monitor(run: Run) -> list[StreamingQuery]:
 
 
 def evaluate(run: Run) -> int:
+    """Measure and tell, and once more where contracts were checked after that; returns how many alerts changed. Whatever becomes
+    of a check, all other alerts are told before it."""
+    count = measure_and_tell(run)
+    return count + measure_and_tell(run) if check_contracts(run, this_machine()) else count
+
+
+def measure_and_tell(run: Run) -> int:
     """One look: what is measured goes into `health`, what changed into `alerts`; returns how many alerts changed."""
-    now = datetime.now(UTC).replace(tzinfo=None)
+    now = this_machine()
     as_of = arrival_clock(run.lake, now)
     if as_of is None:
         log.info("Nothing has arrived yet: there is nothing to measure.")
         return 0
     rules = alert_rules()
-    _check_contracts(run, as_of, now)
     each = look(run.lake, as_of, now)
     found = values(each, _reference(run))
     made: list[pd.DataFrame] = []
@@ -67,15 +75,20 @@ def evaluate(run: Run) -> int:
 
     count = run.lake.append("alerts", wanted)
     changed = made[0]
-    append_health(run.lake, worth_keeping(each, found, rules, changed).assign(as_of=each.at))
     for row in changed.to_dict("records"):
         log.warning("%s %s %s: %s", row["state"], row["rule"], row["subject"], row["message"])
+    append_health(run.lake, worth_keeping(each, found, rules, changed))
     firing = open_alerts(run.lake)
     _exported().put(found, len(firing))
     _webhook(run).tell(run.lake.table("alerts"))
     if run.settings.monitoring.retrain_on_drift:
-        _retrain(run, each, {rule.name for rule in rules if rule.retrains} & set(firing["rule"]))
+        retrain(run, now, {rule.name for rule in rules if rule.retrains} & set(firing["rule"]))
     return count
+
+
+def this_machine() -> datetime:
+    """Its time, in UTC, as Spark has times."""
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def publish(run: Run) -> list[StreamingQuery]:
@@ -86,9 +99,9 @@ def publish(run: Run) -> list[StreamingQuery]:
     return [run.lake.start(run.broker.sink(rows, topic), query="publish-alerts")]
 
 
-def _reference(run: Run) -> Mapping[str, Any] | None:
+def _reference(run: Run) -> Reference | None:
     """The training reference of the model that forecasts the buildings without a champion of their own; None, which is logged
-    once, where it has none."""
+    once, where it has none that can be read."""
     model = run.settings.model
     registry = Registry(run.settings.tracking_uri, model.registered_name)
     overall = current_champions(model.artifact, models=run.settings.state / "models", registry=registry).overall
@@ -96,39 +109,51 @@ def _reference(run: Run) -> Mapping[str, Any] | None:
         who = f"{overall.name} {overall.version} has no training reference" if overall else "There is no model"
         _say_once(f"{who}: no drift of inputs is measured. `wattcast models reference` adds a reference.")
         return None
-    found: Mapping[str, Any] = overall.config["reference"]
-    return found
+    try:
+        return Reference.of(overall.config["reference"])
+    except UnreadableReference as error:
+        _say_once(f"{error} No drift of inputs is measured.")
+        return None
 
 
-def _check_contracts(run: Run, as_of: datetime, now: datetime) -> None:
-    """Where `monitoring.contracts_hours` have passed since the last time."""
+def check_contracts(run: Run, now: datetime) -> bool:
+    """Check them where `monitoring.contracts_hours` have passed since the last time; whether that was now."""
     hours = run.settings.monitoring.contracts_hours
-    done = run.lake.table("health").where(f"measure = '{CHECKED}'").agg({"measured_at": "max"}).first()
-    if not hours or (done and done[0] and now - done[0] < timedelta(hours=hours)):
-        return
+    as_of = arrival_clock(run.lake, now)
+    if as_of is None or not hours or _was_done(run, CHECKED, since=now - timedelta(hours=hours)):
+        return False
     from wattcast.expectations import check, failures  # it takes seconds to import
 
-    results = check(run.lake, as_of=as_of)
-    append_health(run.lake, failures(results).assign(as_of=as_of))
+    append_health(run.lake, failures(check(run.lake, as_of=as_of)).assign(as_of=now))
+    return True
 
 
-def _retrain(run: Run, each: Look, because: set[str]) -> None:
-    """Start a training that asks the gate, at most once in `monitoring.retrain_hours`."""
-    since = each.now - timedelta(hours=run.settings.monitoring.retrain_hours)
-    done = run.lake.table("health").where(f"measure = '{RETRAINED}'").agg({"measured_at": "max"}).first()
-    if not because or (done and done[0] and done[0] > since):
+def retrain(run: Run, now: datetime, because: set[str]) -> None:
+    """Start a training that asks the gate, at most once in `monitoring.retrain_hours` and one at a time."""
+    since = now - timedelta(hours=run.settings.monitoring.retrain_hours)
+    if not because or _was_done(run, RETRAINED, since=since):
         return
-    out, logs = run.settings.state.resolve() / "retrained", run.settings.state.resolve() / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    append_health(
-        run.lake, one_row(RETRAINED, "fleet", "fleet", 1, details=", ".join(sorted(because))).assign(as_of=each.at)
-    )
-    with (logs / "retrain.log").open("ab") as told:
-        command = [sys.executable, str(project_folder("jobs") / "train.py"), "--out", str(out), "--promote"]
+    why, state = ", ".join(sorted(because)), run.settings.state.resolve()
+    logs = state / "logs" / "retrain.log"
+    logs.parent.mkdir(parents=True, exist_ok=True)
+    command = [
+        sys.executable, str(project_folder("jobs") / "train.py"), "--out", str(state / "retrained"), "--begin-anew", "--promote",
+    ]  # fmt: skip
+    with logs.open("ab") as told:
+        try:
+            fcntl.flock(told, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the training has it, too, and holds it until it ends
+        except BlockingIOError:
+            log.info("A training is asked for by %s, but the last one goes on.", why)
+            return
+        append_health(run.lake, one_row(RETRAINED, "fleet", "fleet", 1, details=why).assign(as_of=now))
         subprocess.Popen(command, stdout=told, stderr=told, start_new_session=True)
-    log.warning(
-        "Training was started because of %s: %s says how it goes.", ", ".join(sorted(because)), logs / "retrain.log"
-    )
+    log.warning("Training was started because of %s: %s says how it goes.", why, logs)
+
+
+def _was_done(run: Run, what: str, *, since: datetime) -> bool:
+    """Whether `health` tells of it after a time of this machine."""
+    health = run.lake.table("health")
+    return not health.where((F.col("measure") == what) & (F.col("as_of") > F.lit(since))).isEmpty()
 
 
 @cache

@@ -57,6 +57,14 @@ def main(
         Path | None, typer.Option(help="Keep the hours in files in this folder while training, not in memory.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the artifact.")] = Path("models/trained"),
+    begin_anew: Annotated[
+        bool,
+        typer.Option(
+            "--begin-anew",
+            help="Where a run that was killed has left a checkpoint of other data or options in that folder, remove it; without "
+            "this it is refused.",
+        ),
+    ] = False,
     options: OptionsFile = None,
     set_: Set = None,
     network: Annotated[
@@ -96,7 +104,7 @@ def main(
         changes = {key: value for key, value in changed.items() if value is not None} | parsed(set_ or [])
         chosen = read_options(options or project_folder("conf") / "training.yaml", changes)
         torch.set_num_threads(1)
-        learn = _learning(processes, usable(device))
+        learn = _learning(processes, usable(device), begin_anew=begin_anew)
         source = TrainingData(
             data,
             buildings_file,
@@ -185,11 +193,11 @@ def _figures(config: Mapping[str, Any]) -> str:
 Learning = Callable[[TrainingData, list[Building], TrainingOptions, Path, OnCheck], Trained]
 
 
-def _learning(processes: int, device: str) -> Learning:
+def _learning(processes: int, device: str, *, begin_anew: bool) -> Learning:
     """How to train: here, or in several processes; ValueError where those cannot be."""
     if processes == 1:
         return lambda source, buildings, options, checkpoint, on_check: train(
-            buildings, options, checkpoint=checkpoint, device=device, on_check=on_check
+            buildings, options, checkpoint=checkpoint, begin_anew=begin_anew, device=device, on_check=on_check
         )
     if device != "cpu":
         raise ValueError("--processes are for the CPU: leave --device out.")
@@ -197,7 +205,7 @@ def _learning(processes: int, device: str) -> Learning:
         from train_on_spark import train_on_spark  # only here: one process needs no Java
     except ImportError as error:
         raise ValueError(f"--processes needs pyspark and its TorchDistributor: {error}.") from error
-    return partial(train_on_spark, processes)
+    return partial(train_on_spark, processes, begin_anew=begin_anew)
 
 
 def describe(trained: Trained, options: TrainingOptions, data: dict[str, object]) -> dict[str, object]:

@@ -29,13 +29,18 @@ def train_on_spark(
     options: TrainingOptions,
     checkpoint: Path,
     on_check: OnCheck,
+    *,
+    begin_anew: bool = False,
 ) -> Trained:
     """The network that so many processes train together; `buildings` are those that each of them reads from the source.
 
     The same seed, data, options and number of processes give the same weights. A run that was killed goes on from its
-    checkpoint. ValueError when the data are too few or a process fails.
+    checkpoint, and with `begin_anew` from the beginning where that is of another run. ValueError when the data are too few or a
+    process fails.
     """
     run = Run.start(buildings, options, group=Group(size=processes))  # what is wrong with the data is said here, once
+    if begin_anew:
+        run.make_way(checkpoint)
     configure_logging()
     os.environ.update(ENVIRONMENT)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
-from wattcast.measures import FLEET
+from wattcast.measures import FLEET, MEASURES
 from wattcast.settings import project_folder
 
 FIRING, RESOLVED = "firing", "resolved"
@@ -23,7 +23,8 @@ Scope = Literal["fleet", "building", "device", "feature", "rule", "model", "quer
 
 class Rule(BaseModel):
     """What is wrong, and how it is said. It fires when a value has been beyond the limit for `for_minutes`, and is resolved when
-    it is back beyond `clear` (default: the limit). `message` may use {subject}, {value}, {threshold} and {details}."""
+    it is back beyond `clear` (default: the limit), of however few samples. `message` may use {subject}, {value}, {threshold} and
+    {details}."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,8 +38,10 @@ class Rule(BaseModel):
     below: float | None = None
     clear: float | None = None
     for_minutes: Annotated[int, Field(ge=0, le=12 * 60)] = 0
-    fewest_samples: Annotated[int, Field(ge=0)] = 0
-    when_missing: bool = Field(default=False, description="of the fleet: no value at all counts as beyond the limit")
+    fewest_samples: Annotated[int, Field(ge=0, description="that a value needs to fire")] = 0
+    when_missing: str = Field(
+        default="", description="of the fleet: no value at all counts as beyond the limit, and this is said then"
+    )
     quiet_while: str = Field(default="", description="a rule; while it fires, this one raises nothing new")
     retrains: bool = Field(
         default=False, description="while it fires, a model may be trained (monitoring.retrain_on_drift)"
@@ -52,6 +55,8 @@ class Rule(BaseModel):
             raise ValueError(f"rule {self.name} needs either above or below")
         if self.clear is not None and self.is_beyond(self.clear):
             raise ValueError(f"rule {self.name}: clear lies beyond its limit")
+        if self.scope not in MEASURES.get(self.measure, ()):
+            raise ValueError(f"rule {self.name}: nothing is measured as {self.measure} of the scope {self.scope}")
         if self.when_missing and self.scope != FLEET:
             raise ValueError(f"rule {self.name}: when_missing is for the scope fleet")
         try:
@@ -111,6 +116,15 @@ class Moment:
     open: pd.DataFrame
 
 
+def whose_past_counts(rules: Sequence[Rule], values: pd.DataFrame, opened: pd.DataFrame) -> set[str]:
+    """The subjects of which `changes` looks at the history: those beyond a limit that waits, and those of open alerts."""
+    subjects = {str(name) for name in opened["subject"]}
+    for rule in (each for each in rules if each.for_minutes):
+        mine = values[_of(values, rule)]
+        subjects |= set(mine.loc[mine["value"].map(rule.is_beyond).astype(bool), "subject"])
+    return subjects
+
+
 def changes(rules: Sequence[Rule], moment: Moment, *, now: pd.Timestamp) -> pd.DataFrame:
     """Rows for the table `alerts`: what begins to fire, and what is over. Nothing for what goes on."""
     firing = {str(name) for name in moment.open["rule"]} & {rule.name for rule in rules}
@@ -125,22 +139,20 @@ def changes(rules: Sequence[Rule], moment: Moment, *, now: pd.Timestamp) -> pd.D
 
 def _of_rule(rule: Rule, moment: Moment, *, is_quiet: bool, now: pd.Timestamp) -> Iterator[dict[str, Any]]:
     mine = moment.values[_of(moment.values, rule)]
-    mine = mine[~(mine["samples"].astype(float) < rule.fewest_samples)]
     opened = {str(alert.subject): alert for alert in moment.open.itertuples() if _is_of(alert, rule)}
     if rule.when_missing and mine.empty and FLEET not in opened and not is_quiet:
-        yield _fires(rule, FLEET, None, "nothing was ever measured", moment.as_of, now)
+        yield _fires(rule, FLEET, None, rule.when_missing, moment.as_of, now)
         return
-    for row in mine.itertuples():
-        subject, value, details = (
-            str(row.subject),
-            float(str(row.value)),
-            row.details if isinstance(row.details, str) else "",
-        )
+    since = _beyond_since(rule, moment)
+    has_enough = ~(mine["samples"].astype(float) < rule.fewest_samples)
+    for row, may_fire in zip(mine.itertuples(), has_enough & (not is_quiet), strict=True):
+        subject, value = str(row.subject), float(str(row.value))
+        details = row.details if isinstance(row.details, str) else ""
         if subject in opened:
             if rule.is_clear(value):
                 yield _resolves(opened[subject], value, rule.say(subject, value, details), moment.as_of, now)
-        elif rule.is_beyond(value) and not is_quiet and _beyond_since(rule, subject, moment) <= _due(rule, moment):
-            yield _fires(rule, subject, value, details, moment.as_of, now)
+        elif may_fire and rule.is_beyond(value) and since.get(subject, moment.as_of) <= _due(rule, moment):
+            yield _fires(rule, subject, value, rule.say(subject, value, details), moment.as_of, now)
     seen = set(moment.history["subject"][_of(moment.history, rule)]) | set(mine["subject"])
     for subject, alert in opened.items():
         if subject not in seen and not (rule.when_missing and mine.empty):
@@ -158,17 +170,15 @@ def _due(rule: Rule, moment: Moment) -> pd.Timestamp:
     return moment.as_of - pd.Timedelta(minutes=rule.for_minutes)
 
 
-def _beyond_since(rule: Rule, subject: str, moment: Moment) -> pd.Timestamp:
-    """Since when the subject's values have been beyond the limit without a break."""
-    if not rule.for_minutes:
-        return moment.as_of
-    past = moment.history[_of(moment.history, rule) & (moment.history["subject"] == subject)]
-    since = moment.as_of
-    for row in past.sort_values("as_of", ascending=False).itertuples():
-        if not rule.is_beyond(float(str(row.value))):
-            break
-        since = min(since, pd.Timestamp(str(row.as_of)))
-    return since
+def _beyond_since(rule: Rule, moment: Moment) -> dict[str, pd.Timestamp]:
+    """By subject since when its values before now have been beyond the limit without a break; of a rule that waits."""
+    past = moment.history[_of(moment.history, rule)]
+    if not rule.for_minutes or past.empty:
+        return {}
+    broken = past[~past["value"].map(rule.is_beyond).astype(bool)].groupby("subject")["as_of"].max()
+    unbroken = past[~(past["as_of"] <= past["subject"].map(broken))]
+    begun = unbroken.groupby("subject")["as_of"].min()
+    return {str(subject): pd.Timestamp(at) for subject, at in begun.items()}
 
 
 def _of(rows: pd.DataFrame, rule: Rule) -> pd.Series:
@@ -182,14 +192,14 @@ def _is_of(alert: Any, rule: Rule) -> bool:
 
 
 def _fires(
-    rule: Rule, subject: str, value: float | None, details: str, as_of: pd.Timestamp, now: pd.Timestamp
+    rule: Rule, subject: str, value: float | None, message: str, as_of: pd.Timestamp, now: pd.Timestamp
 ) -> dict[str, Any]:
-    identity = f"{rule.name}|{rule.scope}|{subject}|{as_of.value // 1000}"
+    """`now` makes its name: the clock of the readings may stand still while an alert fires, is over and fires again."""
+    identity = f"{rule.name}|{rule.scope}|{subject}|{now.value // 1000}"
     return {
         "alert_id": hashlib.sha256(identity.encode()).hexdigest()[:32], "state": FIRING, "changed_at": as_of, "rule": rule.name,
         "severity": rule.severity, "scope": rule.scope, "subject": subject, "started_at": as_of, "value": value,
-        "threshold": rule.threshold, "message": rule.say(subject, float("nan") if value is None else value, details),
-        "created_at": now,
+        "threshold": rule.threshold, "message": message, "created_at": now,
     }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from pyarrow.acero import AggregateNodeOptions, Declaration, FilterNodeOptions, 
 
 from wattcast.alerts import alert_rules
 from wattcast.tables import table
-from wattcast.vitals import stuck_hours
+from wattcast.vitals import first_arrivals, stuck_hours, with_ends
 
 State = Literal["ok", "silent", "rejected", "stuck", "late"]
 STATES: tuple[State, ...] = ("silent", "rejected", "stuck", "late", "ok")  # the first that holds is the state
@@ -22,7 +22,6 @@ STATES: tuple[State, ...] = ("silent", "rejected", "stuck", "late", "ok")  # the
 DAY = timedelta(hours=24)
 LOOKED_BACK = timedelta(hours=48)  # for values that do not change
 DEVICE = ["building_id", "device_id"]
-UNKNOWN_INTERVAL_MINUTES = 60.0  # of a device that metadata do not tell of and that was heard once
 
 
 @dataclass(frozen=True)
@@ -78,14 +77,31 @@ def devices(
     heard_within_days: int = 30,
     limits: Limits | None = None,
 ) -> Devices:
-    """The devices heard in the days before `as_of`, which is by default the newest arrival in the lake.
+    """The devices heard in the days before `as_of`, which is by default the newest arrival in the lake, of whatever building.
 
-    A reading is late if it arrived more than `grace_minutes` after the end of its interval. ValueError where the lake cannot be
-    read.
+    A reading is late if it first arrived more than `grace_minutes` after the end of its interval. ValueError where the lake
+    cannot be read.
     """
     received, buildings = (table(lake_uri, name) for name in ("received_readings", "buildings"))
+    return devices_in(
+        received, buildings, as_of=as_of, building_id=building_id, grace_minutes=grace_minutes,
+        heard_within_days=heard_within_days, limits=limits,
+    )  # fmt: skip
+
+
+def devices_in(
+    received: ds.Dataset,
+    buildings: ds.Dataset,
+    *,
+    as_of: datetime | None = None,
+    building_id: str | None = None,
+    grace_minutes: int = 5,
+    heard_within_days: int = 30,
+    limits: Limits | None = None,
+) -> Devices:
+    """The same of tables that are open already."""
     is_meant = pc.scalar(True) if building_id is None else ds.field("building_id") == building_id
-    at = as_of or _newest_arrival(received, is_meant)
+    at = as_of or _newest_arrival(received)
     if at is None:
         return Devices(None, (), 0)
     at = at.astimezone(UTC)
@@ -106,8 +122,8 @@ def devices(
     return Devices(at, tuple(_devices(found, at, limits or Limits.of_alerts())), nameless)
 
 
-def _newest_arrival(received: ds.Dataset, wanted: pc.Expression) -> datetime | None:
-    newest = _aggregated(received, wanted, [], [("kafka_timestamp", "max", None, "newest")])
+def _newest_arrival(received: ds.Dataset) -> datetime | None:
+    newest = _aggregated(received, pc.scalar(True), [], [("kafka_timestamp", "max", None, "newest")])
     value: datetime | None = newest["newest"][0].as_py()
     return value
 
@@ -148,17 +164,11 @@ def _told(
     last: pd.DataFrame, detail: pd.DataFrame, rejected: pd.DataFrame, buildings: pd.DataFrame, at: datetime, grace: int
 ) -> pd.DataFrame:
     """`last` with all else that is told of a device."""
+    declared = buildings.set_index("building_id")["reading_interval_minutes"].astype(float).to_dict()
+    detail = with_ends(detail.assign(interval_minutes=detail["building_id"].map(declared)), DEVICE)
+    first = first_arrivals(detail, DEVICE, after=at - DAY, grace_minutes=grace)
     newest = detail.drop_duplicates([*DEVICE, "measured_at"], keep="last").sort_values([*DEVICE, "measured_at"])
-    newest["step"] = newest.groupby(DEVICE)["measured_at"].diff().dt.total_seconds() / 60
-    declared = buildings.dropna().set_index("building_id")["reading_interval_minutes"].astype(float).to_dict()
-    minutes = pd.Series(last.index.get_level_values("building_id").map(declared), last.index, dtype=float)
-    minutes = minutes.fillna(newest.groupby(DEVICE)["step"].median()).fillna(UNKNOWN_INTERVAL_MINUTES).rename("minutes")
-    newest = newest.join(minutes, on=DEVICE)
-    first = detail.drop_duplicates([*DEVICE, "measured_at"], keep="first").join(minutes, on=DEVICE)
-    first = first[first.kafka_timestamp > at - DAY]
-    first["is_late"] = (first.kafka_timestamp - first.measured_at).dt.total_seconds() / 60 > first.minutes + grace
-    newest["missing"] = newest.step - newest.minutes
-    newest["end"] = newest.measured_at + pd.to_timedelta(newest.minutes, unit="min")
+    newest["missing"] = newest.groupby(DEVICE)["measured_at"].diff().dt.total_seconds() / 60 - newest.minutes
     gaps = newest[(newest.missing > 0) & (newest.kafka_timestamp > at - DAY)].groupby(DEVICE)["missing"]
     refused = rejected.groupby(DEVICE)
     return last.assign(

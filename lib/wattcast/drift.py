@@ -20,7 +20,7 @@ BINS = 10
 SAMPLE = 400  # values that stand for the reference
 SMALLEST_SHARE = 1e-4  # in place of an empty bin, whose logarithm is infinite
 FEWEST_VALUES = 24
-FEWEST_SENSORS = 3  # of a site, to tell which of them is wrong
+FEWEST_SENSORS = 4  # of a site: of three, the median of two others lies half way to the one that is wrong
 
 
 class UnreadableReference(ValueError):
@@ -42,6 +42,8 @@ class Reference:
                 str(name): {str(month): np.asarray(cell, np.float64) for month, cell in months.items()}
                 for name, months in found["features"].items()
             }
+            if lacking := [name for name, months in quantiles.items() if "all" not in months]:
+                raise KeyError(f"all of {lacking[0]}")
             return cls(quantiles, frozenset(found["relative"]))
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise UnreadableReference(f"The model's training reference cannot be read: {error!r}.") from error

@@ -88,8 +88,8 @@ def _vacuum(lake: Lakehouse, name: str) -> int:
 
 
 def _delete_expired(lake: Lakehouse, name: str) -> int:
-    """Rows that are older than the newest by more than the contract keeps. The clock is that of the rows, so that a replay of
-    old readings stays whole."""
+    """Rows that are older than the newest by more than the contract keeps. The clock is that of the rows, so that an old
+    lake stays whole."""
     retention = contract(name).retention
     if retention is None:
         return 0

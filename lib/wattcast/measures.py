@@ -1,11 +1,41 @@
 """Measurements as rows: what every part of the monitor yields."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 ROW = ["measure", "scope", "subject", "value", "samples", "details"]
 FLEET = "fleet"
+
+# What is measured, and of what kinds of things. What each means: docs/guide-operations.md.
+MEASURES: Mapping[str, tuple[str, ...]] = {
+    "freshness_minutes": (FLEET, "building"),
+    "forecast_age_minutes": (FLEET, "building"),
+    "completeness": (FLEET, "building"),
+    "meter_silent_minutes": ("device",),
+    "meter_stuck_hours": ("device",),
+    "meter_late_share": ("device",),
+    "meter_rejected_share": ("device",),
+    "temperature_off_site_c": ("building",),
+    "rejected_share": (FLEET, "rule"),
+    "input_drift_ks": ("feature",),
+    "input_drift_psi": ("feature",),
+    "residual_drift_ks": ("building", "model"),
+    "residual_bias": ("building", "model"),
+    "residual_bias_2d": ("building", "model"),
+    "interval_coverage": (FLEET, "building", "model"),
+    "mae_ratio_to_last_week": (FLEET, "building", "model"),
+    "stream_lag_records": ("query",),
+    "batch_seconds": ("query",),
+    "rows_per_second": ("query",),
+    "check_in_minutes": ("query",),
+    "contract_failures": ("table",),
+    "retraining_started": (FLEET,),
+}
+
+# What is measured of programs and not of readings: its as_of is this machine's time.
+OF_QUERIES = ("stream_lag_records", "batch_seconds", "rows_per_second")
+OF_MACHINE = (*OF_QUERIES, "check_in_minutes", "contract_failures", "retraining_started")
 
 # What of a measure is made once an hour at most: it looks at weeks, and changes slowly.
 SLOW = (

@@ -4,11 +4,10 @@ Each look reads windows alone: two days of records, a day of hours, and once in 
 What is silent for longer is known from the measurements before.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame
@@ -16,27 +15,29 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window as W
 
 from wattcast import drift, residuals, vitals
-from wattcast.alerts import FIRING, HISTORY, Moment, Rule
+from wattcast.alerts import FIRING, HISTORY, Moment, Rule, whose_past_counts
 from wattcast.lakehouse import Lakehouse
-from wattcast.measures import ROW, SLOW, together
+from wattcast.measures import OF_MACHINE, OF_QUERIES, ROW, SLOW, together
 
 LONG = timedelta(days=2)
+CHECKED = "contract_failures"
 MOST_BUILDINGS = 1000  # whose hours stand for the fleet's in the drift of inputs
 RECORDS = ["building_id", "device_id", "measured_at", "kafka_timestamp", "accepted", "energy_usage_kwh"]
+THING = ["measure", "scope", "subject"]
 MADE = "measure string, scope string, subject string, value double, samples double, details string"
 SUMMED = "building_id string, model string, " + ", ".join(f"{name} double" for name in residuals.COLUMNS[2:])
-OF_QUERIES = ("stream_lag_records", "batch_seconds", "rows_per_second")
 PER_THING = ("building", "device")
 
 
 @dataclass(frozen=True)
 class Look:
-    """One look at a lake. `before` holds the rows of `health` of the day before `as_of`; `now` is this machine's."""
+    """One look at a lake. `now` is this machine's time. `newest` holds, of what grows or is carried on, the newest row of each
+    measure and subject in the HISTORY of `health`, as `history` has it."""
 
     lake: Lakehouse
     as_of: datetime
     now: datetime
-    before: pd.DataFrame
+    newest: pd.DataFrame
 
     @property
     def at(self) -> pd.Timestamp:
@@ -54,39 +55,55 @@ def arrival_clock(lake: Lakehouse, now: datetime) -> datetime | None:
 
 
 def look(lake: Lakehouse, as_of: datetime, now: datetime) -> Look:
-    rows = lake.table("health").where(
-        (F.col("as_of") > F.lit(as_of - HISTORY)) | (F.col("measured_at") > F.lit(now - HISTORY))
+    carried = history(lake, as_of, now).where(F.col("measure").isin(*vitals.AGES, *SLOW, *OF_MACHINE))
+    last = F.max(F.struct("as_of", "measured_at", "value", "samples", "details")).alias("last")
+    return Look(lake, as_of, now, carried.groupBy(*THING).agg(last).select(*THING, "last.*").toPandas())
+
+
+def history(lake: Lakehouse, as_of: datetime, now: datetime) -> DataFrame:
+    """The rows of `health` of the HISTORY before and of the last check of contracts. Those with this machine's time are put on
+    the arrival clock, as long before `as_of` as they are before `now`."""
+    checked = HISTORY + timedelta(hours=lake.settings.monitoring.contracts_hours)
+    is_of_machine, is_of_contracts = F.col("measure").isin(*OF_MACHINE), F.col("measure") == CHECKED
+    is_recent = (
+        (~is_of_machine & _between("as_of", as_of - HISTORY, as_of))
+        | (is_of_machine & _between("as_of", now - HISTORY, now))
+        | (is_of_contracts & _between("as_of", now - checked, now))
     )
-    return Look(lake, as_of, now, rows.select("as_of", "measured_at", *ROW).toPandas())
+    by_arrival = F.when(is_of_machine, F.col("as_of") + F.lit(as_of - now)).otherwise(F.col("as_of"))
+    return lake.table("health").where(is_recent).withColumn("as_of", by_arrival)
 
 
-def values(each: Look, reference: Mapping[str, Any] | None) -> pd.DataFrame:
+def values(each: Look, reference: drift.Reference | None) -> pd.DataFrame:
     """All that is measured now, in ROW; what is slow to change is taken from the measurements before until it is due."""
-    settings = each.lake.settings
-    ages = together([_devices(each), _forecast_ages(each)])
-    newest = _newest(each.before[each.before["as_of"] <= each.at])
-    ages = together([ages, vitals.grown(newest, ages, each.at, forget_days=settings.forecasting.heard_within_days)])
+    heard = together([_devices(each), _forecast_ages(each), _check_ins(each)])
+    forget_days = each.lake.settings.forecasting.heard_within_days
+    ages = together([heard, vitals.grown(each.newest, heard, each.at, forget_days=forget_days)])
     buildings = ages.loc[ages["measure"] == "freshness_minutes", "subject"]
     day = vitals.completeness(_closed_day(each), buildings)
-    slow = _slow(each, reference) if is_slow_due(each) else newest[newest["measure"].isin(SLOW)]
-    contracts = newest[newest["measure"] == "contract_failures"]
     fleet = together([vitals.of_fleet(ages), _never_forecast(each, ages)])
-    return together([ages, fleet, day, _rejected(each), _queries(each), slow[ROW], contracts[ROW]])
+    slow = _slow(each, reference) if is_slow_due(each) else _carried(each, *SLOW)
+    return together([ages, fleet, day, _rejected(each), _carried(each, *OF_QUERIES, CHECKED), slow])
 
 
 def is_slow_due(each: Look) -> bool:
     """Whether what is slow to change is measured now."""
-    done = each.before.loc[each.before["measure"].isin(SLOW), "as_of"]
+    done = _carried(each, *SLOW, columns=["as_of"])["as_of"]
     return bool(done.empty or each.at - done.max() >= pd.Timedelta(minutes=each.lake.settings.monitoring.slow_minutes))
 
 
 def moment(each: Look, found: pd.DataFrame, rules: tuple[Rule, ...]) -> Moment:
     """What the alert rules look at."""
-    waiting = {rule.measure for rule in rules if rule.for_minutes}
     opened = open_alerts(each.lake)
-    is_kept = each.before["measure"].isin(waiting) | each.before["subject"].isin(set(opened["subject"]))
-    past = each.before[is_kept & (each.before["as_of"] > each.at - HISTORY) & (each.before["as_of"] < each.at)]
-    return Moment(each.at, found, past, opened)
+    return Moment(each.at, found, _past(each, rules, whose_past_counts(rules, found, opened)), opened)
+
+
+def _past(each: Look, rules: tuple[Rule, ...], subjects: set[str]) -> pd.DataFrame:
+    """What the rules were measured by before now, of these subjects."""
+    past = history(each.lake, each.as_of, each.now).where(F.col("as_of") < F.lit(each.as_of))
+    mine = past.where(F.col("measure").isin(*{rule.measure for rule in rules})).select("as_of", *THING, "value")
+    wanted = each.lake.spark.createDataFrame([(name,) for name in sorted(subjects)], "subject string")
+    return mine.join(F.broadcast(wanted), on="subject", how="left_semi").toPandas()
 
 
 def open_alerts(lake: Lakehouse) -> pd.DataFrame:
@@ -97,10 +114,12 @@ def open_alerts(lake: Lakehouse) -> pd.DataFrame:
 
 
 def worth_keeping(each: Look, found: pd.DataFrame, rules: tuple[Rule, ...], changed: pd.DataFrame) -> pd.DataFrame:
-    """The rows for `health`: once an hour all, in between those of the fleet and what is beyond a limit or changed; never what
-    was taken from there."""
-    ages = each.before.loc[each.before["measure"] == "meter_silent_minutes", "as_of"]
-    is_new = ~found["measure"].isin([*OF_QUERIES, "contract_failures", *(() if is_slow_due(each) else SLOW)])
+    """The rows for `health`, with their as_of: once an hour all, in between those of the fleet and what is beyond a limit or
+    changed; never what was taken from there."""
+    is_of_machine = found["measure"].isin(OF_MACHINE)
+    found = found.assign(as_of=pd.Series(each.at, found.index).mask(is_of_machine, pd.Timestamp(each.now)))
+    ages = _carried(each, "meter_silent_minutes", columns=["as_of"])["as_of"]
+    is_new = ~found["measure"].isin([*OF_QUERIES, CHECKED, *(() if is_slow_due(each) else SLOW)])
     if ages.empty or is_slow_due(each) or ages.max().floor("h") < each.at.floor("h"):
         return found[is_new]
     is_told = ~found["scope"].isin(PER_THING)
@@ -113,7 +132,7 @@ def worth_keeping(each: Look, found: pd.DataFrame, rules: tuple[Rule, ...], chan
 
 def _devices(each: Look) -> pd.DataFrame:
     settings = each.lake.settings
-    last = each.before.loc[each.before["measure"].isin(vitals.AGES), "as_of"].max()
+    last = _carried(each, "freshness_minutes", columns=["as_of"])["as_of"].max()
     longest = timedelta(days=settings.forecasting.heard_within_days)
     start = each.as_of - (longest if pd.isna(last) else max(LONG, each.as_of - last.to_pydatetime()))
     interval = each.lake.table("buildings").select(
@@ -161,15 +180,12 @@ def _rejected(each: Look) -> pd.DataFrame:
     return vitals.rejected_shares(today.count(), bad.count(), by_rule.set_index("rule")["count"])
 
 
-def _queries(each: Look) -> pd.DataFrame:
-    """The newest progress of each query of the day, and how long ago it was written."""
-    told = each.before[each.before["measure"].isin(OF_QUERIES)]
-    batches = told[told["measure"] == "batch_seconds"]
-    newest = batches.groupby("subject")["measured_at"].max().reset_index()
-    return together([_newest(told)[ROW], vitals.check_ins(newest, pd.Timestamp(each.now))])
+def _check_ins(each: Look) -> pd.DataFrame:
+    """Of the queries whose progress was written in the HISTORY."""
+    return vitals.check_ins(_carried(each, "batch_seconds", columns=["subject", "measured_at"]), pd.Timestamp(each.now))
 
 
-def _slow(each: Look, reference: Mapping[str, Any] | None) -> pd.DataFrame:
+def _slow(each: Look, reference: drift.Reference | None) -> pd.DataFrame:
     lake, start = each.lake, each.as_of - (drift.WINDOW + drift.LEVEL).to_pytimedelta()
     hours = newest_hours(lake.table("hourly_usage"), start, each.as_of)
     sites = {row.building_id: row.site or "" for row in lake.table("buildings").select("building_id", "site").collect()}
@@ -177,7 +193,7 @@ def _slow(each: Look, reference: Mapping[str, Any] | None) -> pd.DataFrame:
     parts = [drift.off_site(day.select("building_id", "hour", "temperature_c").toPandas(), sites, each.at)]
     if reference is not None:
         some = sampled(hours).select("building_id", "hour", *drift.FEATURES).toPandas()
-        parts.append(drift.input_drift(some, drift.Reference.of(reference), each.at))
+        parts.append(drift.input_drift(some, reference, each.at))
     sums = partial(residuals.sums, as_of=each.at)
     scored = newest_scores(lake.table("forecast_scores"), start, each.as_of)
     parts.append(residuals.accuracy(scored.groupBy("building_id").applyInPandas(_applied(sums), SUMMED).toPandas()))
@@ -206,9 +222,10 @@ def sampled(hours: DataFrame) -> DataFrame:
     return hours.where(F.pmod(F.xxhash64("building_id"), F.lit(max(1, -(-count // MOST_BUILDINGS)))) == 0)
 
 
-def _newest(rows: pd.DataFrame) -> pd.DataFrame:
-    """The newest row of each measure and subject."""
-    return rows.sort_values("as_of", kind="stable").drop_duplicates(["measure", "scope", "subject"], keep="last")
+def _carried(each: Look, *measures: str, columns: list[str] = ROW) -> pd.DataFrame:
+    """Of these measures what was measured before, the newest of each subject."""
+    rows: pd.DataFrame = each.newest.loc[each.newest["measure"].isin(measures), columns]
+    return rows
 
 
 def _between(column: str, after: datetime, until: datetime) -> Column:

@@ -1,6 +1,7 @@
 """Signs of life: what is heard of devices and buildings, how late, how whole, and how old their forecasts are (pandas)."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import pandas as pd
 
@@ -9,7 +10,9 @@ from wattcast.measures import FLEET, one_row, rows_of, together
 DAY = pd.Timedelta(days=1)
 STUCK_WINDOW = pd.Timedelta(days=2)  # in which a value must have changed; longer is not looked back
 # What grows while nothing comes.
-AGES = {"meter_silent_minutes": "device", "freshness_minutes": "building", "forecast_age_minutes": "building"}
+AGES = {"meter_silent_minutes": "device", "freshness_minutes": "building", "forecast_age_minutes": "building",
+        "check_in_minutes": "query"}  # fmt: skip
+UNKNOWN_INTERVAL_MINUTES = 60.0  # of a device that metadata do not tell of and that was heard once
 CLOSED_HOURS = 24
 
 
@@ -17,17 +20,16 @@ def of_devices(readings: pd.DataFrame, as_of: pd.Timestamp, *, grace_minutes: in
     """What the records of STUCK_WINDOW or more, by arrival, say of their devices and buildings.
 
     `readings`: building_id, device_id, measured_at, kafka_timestamp, accepted, energy_usage_kwh, interval_minutes (null where
-    unknown, counted as 0). A device is named as its building where it is its only one, else building/device. A record that names
-    neither says nothing of one.
+    unknown). A device that has the name of its building, or none, is named so, else building/device. A record that names no
+    building says nothing of a device.
     """
     known = readings[readings["building_id"].notna()]
     own = known["device_id"].where(known["device_id"].notna(), known["building_id"])
     device = known["building_id"].where(own == known["building_id"], known["building_id"] + "/" + own)
-    minutes = pd.to_timedelta(known["interval_minutes"].astype(float).fillna(0), unit="min")
-    known = known.assign(device=device, end=known["measured_at"] + minutes)
-    good = known[known["accepted"].astype(bool)]
-    today, good_today = (rows[rows["kafka_timestamp"] > as_of - DAY] for rows in (known, good))
-    is_late = good_today["kafka_timestamp"] > good_today["end"] + pd.Timedelta(minutes=grace_minutes)
+    known = known.assign(device=device)
+    today = known[known["kafka_timestamp"] > as_of - DAY]
+    good = with_ends(known[known["accepted"].astype(bool)], ["device"])
+    first = first_arrivals(good, ["device"], after=as_of - DAY, grace_minutes=grace_minutes)
     by_device = good.groupby("device")
     recent = good[good["kafka_timestamp"] > as_of - STUCK_WINDOW].sort_values(
         ["measured_at", "kafka_timestamp"], kind="stable"
@@ -37,9 +39,31 @@ def of_devices(readings: pd.DataFrame, as_of: pd.Timestamp, *, grace_minutes: in
         rows_of("meter_silent_minutes", "device", _minutes(as_of - by_device["kafka_timestamp"].max()), by_device.size()),
         rows_of("freshness_minutes", "building", _minutes(as_of - good.groupby("building_id")["end"].max())),
         rows_of("meter_stuck_hours", "device", stuck_hours(recent, ["device"])),
-        rows_of("meter_late_share", "device", *_share(is_late, good_today["device"])),
+        rows_of("meter_late_share", "device", *_share(first["is_late"], first["device"])),
         rows_of("meter_rejected_share", "device", *_share(~today["accepted"].astype(bool), today["device"])),
     ])  # fmt: skip
+
+
+def with_ends(readings: pd.DataFrame, device: list[str]) -> pd.DataFrame:
+    """Accepted `readings` with `minutes`, how long the intervals of their device are, and `end`, that of their own interval.
+
+    The length is what metadata declare (the column interval_minutes), where they do not the median step between the readings of
+    the device, and of one that was heard once UNKNOWN_INTERVAL_MINUTES. `device`: the columns that name it.
+    """
+    times = readings[[*device, "measured_at"]].drop_duplicates().sort_values([*device, "measured_at"])
+    step = times.groupby(device)["measured_at"].diff().dt.total_seconds() / 60
+    usual = step.groupby([times[name] for name in device]).median().rename("usual")
+    inferred = readings[device].join(usual, on=device)["usual"].fillna(UNKNOWN_INTERVAL_MINUTES)
+    minutes = readings["interval_minutes"].astype(float).fillna(inferred)
+    return readings.assign(minutes=minutes, end=readings["measured_at"] + pd.to_timedelta(minutes, unit="min"))
+
+
+def first_arrivals(readings: pd.DataFrame, device: list[str], *, after: datetime, grace_minutes: float) -> pd.DataFrame:
+    """Of readings `with_ends`, those that first arrived after a time, with `is_late`: more than `grace_minutes` after
+    the end of its interval. What is sent again or corrected says nothing of how long the way was."""
+    first = readings.sort_values("kafka_timestamp", kind="stable").drop_duplicates([*device, "measured_at"])
+    first = first[first["kafka_timestamp"] > after]
+    return first.assign(is_late=first["kafka_timestamp"] > first["end"] + pd.Timedelta(minutes=grace_minutes))
 
 
 def stuck_hours(newest: pd.DataFrame, device: list[str]) -> pd.Series:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import threading
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from pyspark.sql import functions as F
 log = logging.getLogger("wattcast.webhook")
 
 MOST_AT_ONCE = 500  # changes a request
+ORDER = ("created_at", "alert_id", "state")  # in which changes are told; no two are alike in it
 TOLD = (
     "alert_id",
     "state",
@@ -32,15 +34,16 @@ TOLD = (
 
 @dataclass(frozen=True)
 class Webhook:
-    """A URL that takes JSON by POST: {"text": ..., "alerts": [...]}, or none. `memory` is the file that says up to which change
-    all were told."""
+    """A URL that takes JSON by POST: {"text": ..., "alerts": [...]}, or none. `memory` is the file that says up to which change,
+    in ORDER, all were told."""
 
     url: str
     seconds: float
     memory: Path
 
     def tell(self, alerts: DataFrame) -> bool:
-        """Send what is new in the table `alerts`; whether nothing is left. Takes no longer than `seconds`."""
+        """Send what is new in the table `alerts`, MOST_AT_ONCE changes at most; whether that got through. Takes no longer than
+        `seconds`."""
         if not self.url:
             return True
         new = self._new(alerts)
@@ -53,19 +56,35 @@ class Webhook:
         if not any(sent):
             log.warning("%d changes of alerts did not reach the webhook: they are sent again.", len(new))
             return False
-        newest = max(row["created_at"] for row in new)
-        at_newest = sorted(self._key(row) for row in new if row["created_at"] == newest)
-        self.memory.parent.mkdir(parents=True, exist_ok=True)
-        self.memory.write_text(json.dumps({"until": newest.isoformat(), "told": at_newest}), encoding="utf-8")
+        self._remember(new[-1])
         return True
 
     def _new(self, alerts: DataFrame) -> list[dict[str, Any]]:
-        known = json.loads(self.memory.read_text(encoding="utf-8")) if self.memory.is_file() else {}
-        if known:
-            alerts = alerts.where(F.col("created_at") >= F.lit(datetime.fromisoformat(known["until"])))
-        rows = [row.asDict() for row in alerts.orderBy("created_at", "alert_id", "state").limit(MOST_AT_ONCE).collect()]
-        told = set(known.get("told", ()))
-        return [row for row in rows if self._key(row) not in told]
+        """The first MOST_AT_ONCE changes that come after the last that was told; a change may share its time with any number."""
+        last = self._last()
+        if last is not None:
+            told = F.struct(*(F.lit(value).alias(name) for name, value in zip(ORDER, last, strict=True)))
+            alerts = alerts.where((F.col("created_at") >= F.lit(last[0])) & (F.struct(*ORDER) > told))
+        return [row.asDict() for row in alerts.orderBy(*ORDER).limit(MOST_AT_ONCE).collect()]
+
+    def _last(self) -> tuple[datetime, str, str] | None:
+        """The last change that was told, by ORDER."""
+        if not self.memory.is_file():
+            return None
+        try:
+            told = json.loads(self.memory.read_text(encoding="utf-8"))
+            return datetime.fromisoformat(told["created_at"]), str(told["alert_id"]), str(told["state"])
+        except (ValueError, KeyError, TypeError):
+            log.warning("%s cannot be read: all changes of alerts are told again.", self.memory.name)
+            return None
+
+    def _remember(self, row: dict[str, Any]) -> None:
+        """Written whole or not at all."""
+        self.memory.parent.mkdir(parents=True, exist_ok=True)
+        told = {"created_at": row["created_at"].isoformat(), "alert_id": row["alert_id"], "state": row["state"]}
+        draft = self.memory.with_name(f".{self.memory.name}.draft")
+        draft.write_text(json.dumps(told), encoding="utf-8")
+        os.replace(draft, self.memory)
 
     def _post(self, rows: list[dict[str, Any]]) -> bool:
         said = [{name: _plain(row[name]) for name in TOLD} for row in rows]
@@ -79,10 +98,6 @@ class Webhook:
         except requests.RequestException as error:  # its text holds the URL, which is a secret
             log.warning("The webhook cannot be reached: %s", type(error).__name__)
             return False
-
-    @staticmethod
-    def _key(row: dict[str, Any]) -> str:
-        return f"{row['alert_id']}/{row['state']}"
 
 
 def _plain(value: Any) -> Any:

@@ -53,6 +53,8 @@ def is_reference(found: Any) -> bool:
         not isinstance(found, Mapping)
         or found.get("format") != FORMAT
         or not isinstance(found.get("features"), Mapping)
+        or not isinstance(found.get("relative"), list)
+        or not all("all" in months for months in found["features"].values())
     ):
         return False
     cells = [cell for months in found["features"].values() for cell in months.values()]

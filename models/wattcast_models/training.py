@@ -1,6 +1,7 @@
 """Training: one loop over windows sampled from long hourly series, until the error on later weeks stops falling."""
 
 import io
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ from wattcast_models.networks import members, pinball
 from wattcast_models.options import TrainingOptions
 from wattcast_models.readings import Building
 from wattcast_models.windows import Stretches, as_in_use, cut, split_by_time
+
+log = logging.getLogger("wattcast.training")
 
 VALIDATION_WINDOWS, CALIBRATION_WINDOWS = 2048, 4096
 VALIDATING, CALIBRATING, STEPPING = range(3)  # each draws from a random stream of its own
@@ -48,6 +51,7 @@ def train(
     options: TrainingOptions,
     *,
     checkpoint: Path | None = None,
+    begin_anew: bool = False,
     device: str = "cpu",
     show_progress: bool = True,
     on_check: OnCheck = lambda step, losses: None,
@@ -56,10 +60,13 @@ def train(
     number.
 
     The same seed, data and options give the same weights, unless the minutes end the run. With a `checkpoint` file, a
-    run that was killed goes on from its last check and ends with the same weights; a finished run removes the file.
+    run that was killed goes on from its last check and ends with the same weights; a finished run removes the file. One
+    that is of other data or options, or unreadable, is a ValueError, or with `begin_anew` removed.
     `on_check` hears of each check on later weeks: the step, and the losses in scaled units.
     """
     run = Run.start(buildings, options, device)
+    if checkpoint and begin_anew:
+        run.make_way(checkpoint)
     run.go_on(checkpoint=checkpoint, minutes=options.minutes, show_progress=show_progress, on_check=on_check)
     return run.finish(checkpoint)
 
@@ -212,16 +219,33 @@ class Run:
 
     def load(self, file: Path) -> None:
         """Goes on from a checkpoint; ValueError for one that is unreadable or of another run."""
+        state = self._state(file)
         try:
-            state = torch.load(file, map_location=self.device, weights_only=True)
-            if state["run"] != self._identity():
-                raise ValueError(f"{file.name} is of a run with other data or options: remove it to begin anew.")
             for name in ("network", "optimizer", "schedule"):
                 getattr(self, name).load_state_dict(state[name])
             for name in REMEMBERED:
                 setattr(self, name, state[name])
         except artifact.UNREADABLE as error:
             raise ValueError(f"The checkpoint cannot be used: {error}") from error
+
+    def make_way(self, file: Path) -> None:
+        """Remove a checkpoint, if there is one, that this run cannot go on from."""
+        try:
+            if file.exists():
+                self._state(file)
+        except ValueError as error:
+            log.warning("%s It is removed, and the training begins anew.", error)
+            file.unlink()
+
+    def _state(self, file: Path) -> dict[str, Any]:
+        try:
+            state: dict[str, Any] = torch.load(file, map_location=self.device, weights_only=True)
+            is_mine = state["run"] == self._identity()
+        except artifact.UNREADABLE as error:
+            raise ValueError(f"The checkpoint cannot be used: {error}") from error
+        if not is_mine:
+            raise ValueError(f"{file.name} is of a run with other data or options: remove it to begin anew.")
+        return state
 
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a checkpoint to go on."""

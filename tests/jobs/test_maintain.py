@@ -185,6 +185,16 @@ def test_retention_takes_away_what_is_older_than_the_newest_row_and_streams_go_o
         once.spark.sql(f"DELETE FROM delta.`{once.lake.path('health')}`")
 
 
+def test_measurements_of_a_replay_stay_as_long_as_those_of_the_machine(once: Run) -> None:
+    """What is as of years ago was measured today."""
+    today = datetime(2026, 6, 1)
+    old = measurement(today - timedelta(days=3000), 1.0) | {"measured_at": today - timedelta(hours=1)}
+    rows = pd.DataFrame([old, measurement(today, 2.0)], dtype=object)
+    once.lake.append("health", lambda _: once.lake.frame("health", rows))
+    assert upkeep(once, "health").rows_deleted == 0
+    assert once.lake.table("health").count() == 2
+
+
 def test_upkeep_that_died_leaves_no_table_that_can_be_changed(once: Run) -> None:
     path = once.lake.path("health")
     lost = "'delta.appendOnly' = 'false', 'delta.deletedFileRetentionDuration' = 'interval 1 hours'"

@@ -1,14 +1,18 @@
 """Figures of running jobs: from Spark's own account of a batch to Prometheus, and into `health`."""
 
 import json
+import signal
 import urllib.request
+from pathlib import Path
 
 import pandas as pd
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
-from tests.jobs.steps import at, put_buildings, reading, send
-from tests.monitoring.prometheus import free_port
+from tests.jobs.steps import at, command, put_buildings, reading, send, wait_until
+from tests.monitoring.prometheus import MONITORING, firing, free_port, needs_prometheus, prometheus, values
 
 from ingest import INGEST
+from wattcast.deploy.prometheus import SILENT_SECONDS
 from wattcast.job import Run, append_health, watched
 from wattcast.lakehouse import Lakehouse
 from wattcast.measures import one_row, together
@@ -68,6 +72,34 @@ def test_progress_of_running_queries_is_served_and_written(once: Run) -> None:
     written = run.lake.table("health").toPandas()
     assert {"batch_seconds", "rows_per_second", "stream_lag_records"} <= set(written["measure"])
     assert run.lake.table("received_readings").count() == 24
+
+
+@needs_prometheus
+def test_prometheus_scrapes_a_running_stream_and_an_alert_fires_when_its_job_has_ended(
+    once: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the rule for a query of which nothing is heard, with half a minute in the place of half an hour."""
+    rules = (MONITORING / "rules.yaml").read_text(encoding="utf-8")
+    assert f"> {SILENT_SECONDS}" in rules
+    (tmp_path / "rules.yaml").write_text(rules.replace(f"> {SILENT_SECONDS}", "> 30"))
+    put_buildings(once, {"building_id": "b", "reading_interval_minutes": 60})
+    sent = [reading("b", f"2026-03-01T{hour:02}:00", 1.0) for hour in range(24)]
+    send(once.broker, once.settings.kafka.readings_topic, sent, arrival=at("2026-03-02T00:01"))
+    port, folder = free_port(), tmp_path / "prometheus"
+    monkeypatch.setenv("WATTCAST_METRICS__PORT", str(port))
+    folder.mkdir()
+    with prometheus(folder, f"127.0.0.1:{port}", rules=tmp_path / "rules.yaml") as (server, process):
+        with command(once, "run", "ingest") as ingest:
+            wait_until(ingest, lambda: bool(values(server, 'wattcast_query_lag_records{query="ingest"} == 0')))
+            assert values(server, 'wattcast_query_batch_seconds{query="ingest"} > 0')
+            assert firing(server) == set()
+            ingest.send_signal(signal.SIGTERM)
+            _, said = ingest.communicate(timeout=300)
+        assert ingest.returncode == 0, said
+        silent = 'ALERTS{alertname="WattcastQuerySilent",alertstate="firing",query="ingest"}'
+        wait_until(process, lambda: bool(values(server, silent)))
+        assert firing(server) == {("no_check_in", "")}
+    assert once.lake.table("received_readings").count() == len(sent)
 
 
 def subjects(run: Run) -> set[str]:

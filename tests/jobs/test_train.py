@@ -74,6 +74,20 @@ def test_a_killed_command_goes_on_when_it_is_called_again_to_the_same_file_of_we
     assert not checkpoint.exists()
 
 
+def test_what_a_killed_command_left_is_refused_for_another_run_and_removed_when_that_begins_anew(
+    data: Path, tmp_path: Path
+) -> None:
+    process, checkpoint = begun(data, tmp_path), tmp_path / "checkpoint.pt"
+    wait_until(process, checkpoint.exists)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    other = begun(data, tmp_path, "--seed", "4")
+    _, said = other.communicate(timeout=600)
+    assert (other.returncode, "remove it to begin anew" in said) == (2, True)
+    made(data, tmp_path, "--seed", "4", "--begin-anew")
+    assert not checkpoint.exists()
+
+
 def test_two_processes_by_spark_make_a_model_that_is_as_good(data: Path, whole: dict[str, Any], tmp_path: Path) -> None:
     shared = made(data, tmp_path, "--processes", "2")
     losses = [config["metrics"]["validation_loss"] for config in (whole, shared)]

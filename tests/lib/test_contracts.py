@@ -168,7 +168,7 @@ def _whole(file: Path) -> str:
 
 def test_only_health_is_kept_for_a_time() -> None:
     kept = {name: found.retention for name, found in contracts().items() if found.retention}
-    assert kept == {"health": Retention(400, "as_of")}
+    assert kept == {"health": Retention(400, "measured_at")}
 
 
 @pytest.mark.parametrize(

@@ -131,10 +131,18 @@ def test_a_past_time_shows_what_was_known_then(tmp_path: Path) -> None:
     assert devices(folder, as_of=NOW - 400 * HOUR).items == ()
 
 
+def test_a_lake_of_which_all_was_rejected_has_rejected_devices(tmp_path: Path) -> None:
+    (found,) = devices(lake(tmp_path, [rejected("m1", "not_json")])).items
+    assert (found.state, found.readings_24h, found.gaps_24h, found.late_share) == ("rejected", 0, 0, None)
+
+
 def test_limits_and_buildings_can_be_chosen(tmp_path: Path) -> None:
     records = [*hourly("m1"), *hourly("m1", building_id="b2", until=NOW - 2 * HOUR)]
     folder = lake(tmp_path, records)
     assert [(each.building_id, each.state) for each in devices(folder).items] == [("b1", "ok"), ("b2", "ok")]
+    (silent,) = devices(lake(tmp_path / "other", [*hourly("m1"), *hourly("m2", building_id="b2", until=NOW - 4 * HOUR)]),
+                        building_id="b2").items  # fmt: skip
+    assert silent.state == "silent"  # by the newest arrival of any building
     (found,) = devices(folder, building_id="b2", as_of=NOW, limits=replace(Limits.of_alerts(), silent_minutes=60)).items
     assert (found.building_id, found.state) == ("b2", "silent")
 

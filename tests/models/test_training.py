@@ -106,11 +106,17 @@ def test_a_checkpoint_that_is_broken_or_of_another_run_is_refused(tmp_path: Path
     checkpoint.write_bytes(content)
     with pytest.raises(ValueError, match="checkpoint cannot be used"):
         train(buildings, SMALL, checkpoint=checkpoint, show_progress=False)
-    checkpoint.unlink()
+    train(buildings, SMALL, checkpoint=checkpoint, begin_anew=True, show_progress=False)
+    assert not checkpoint.exists()
     with pytest.raises(Killed):
         train(buildings, SMALL, checkpoint=checkpoint, show_progress=False, on_check=_die_at_the_second_check())
     with pytest.raises(ValueError, match="other data or options"):
         train(buildings, replace(SMALL, seed=9), checkpoint=checkpoint, show_progress=False)
+    other, whole = (
+        train(buildings, replace(SMALL, seed=9), checkpoint=file, begin_anew=True, show_progress=False)
+        for file in (checkpoint, None)
+    )
+    assert weights_bytes(other.network) == weights_bytes(whole.network)
 
 
 def _die_at_the_second_check() -> Callable[[int, object], None]:

@@ -22,16 +22,16 @@ needs_prometheus = pytest.mark.skipif(
 
 @contextmanager
 def prometheus(
-    folder: Path, *targets: str, key_file: Path | None = None
+    folder: Path, *targets: str, key_file: Path | None = None, rules: Path = MONITORING / "rules.yaml"
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Debian's Prometheus with the rules of k8s/monitoring, scraping each of `targets` (host:port) every second, with
+    """Debian's Prometheus with the rules of k8s/monitoring, or others, scraping each of `targets` (host:port) every second, with
     this key if they want one: its address and process."""
     port = free_port()
     job = {"job_name": "wattcast", "scrape_interval": "1s", "static_configs": [{"targets": list(targets)}]}
     scraped = [job | ({"authorization": {"credentials_file": str(key_file)}} if key_file else {})]
     config = {
         "global": {"evaluation_interval": "1s"},
-        "rule_files": [str(MONITORING / "rules.yaml")],
+        "rule_files": [str(rules)],
         "scrape_configs": scraped,
     }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))

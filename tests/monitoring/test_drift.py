@@ -44,6 +44,11 @@ def test_broken_reference_is_refused() -> None:
     good = reference([building(1)])
     assert not is_reference(good | {"format": 9})
     assert not is_reference(good | {"features": {"temperature_c": {"1": [3, 2, 1]}}})
+    assert not is_reference({name: value for name, value in good.items() if name != "relative"})
+    of_a_month = {"temperature_c": {"1": good["features"]["temperature_c"]["1"]}}
+    assert not is_reference(good | {"features": of_a_month})
+    with pytest.raises(UnreadableReference, match="cannot be read"):
+        Reference.of(good | {"features": of_a_month})
     with pytest.raises(UnreadableReference, match="cannot be read"):
         Reference.of({"features": 3})
 
@@ -86,12 +91,13 @@ def test_a_value_that_is_most_of_the_reference_is_a_bin_of_its_own() -> None:
 
 
 def test_a_sensor_is_compared_with_the_others_of_its_site_where_there_are_enough() -> None:
-    hours = pd.concat([as_hours(building(1)).assign(building_id=name) for name in "abcde"])
-    hours.loc[hours["building_id"].isin(["b", "e"]), "temperature_c"] += 5
-    sites = dict.fromkeys("abc", "here") | dict.fromkeys("de", "there")
+    hours = pd.concat([as_hours(building(1)).assign(building_id=name) for name in "abcdefg"])
+    hours.loc[hours["building_id"].isin(["b", "e"]), "temperature_c"] += 12
+    sites = dict.fromkeys("abcd", "here") | dict.fromkeys("efg", "there")
     found = off_site(hours, sites, AS_OF)
     assert list(found.columns) == ROW
     away = found.set_index("subject")["value"]
-    assert set(away.index) == {"a", "b", "c"}
-    assert away["b"] == pytest.approx(5, abs=1e-5)
+    assert set(away.index) == {"a", "b", "c", "d"}  # of three nobody could tell which is wrong
+    assert away["b"] == pytest.approx(12, abs=1e-5)
+    assert (away.drop("b") == 0).all()  # its neighbours are not accused
     assert off_site(hours, {}, AS_OF).empty

@@ -1,9 +1,11 @@
 """The alert rules: as they are written, as pure functions, and the same in Prometheus."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import pandas as pd
@@ -13,7 +15,8 @@ import yaml
 
 from wattcast.alerts import Moment, Rule, Rules, alert_rules, changes
 from wattcast.deploy import prometheus
-from wattcast.measures import one_row, together
+from wattcast.measures import MEASURES, one_row, together
+from wattcast.metrics import HealthMetrics, QueryMetrics, QueryProgress
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "k8s/monitoring"
@@ -30,7 +33,7 @@ each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.name
 def moment(value: float | None, *, at: pd.Timestamp = AT, history: pd.DataFrame | None = None,
            opened: pd.DataFrame | None = None, rule: Rule) -> Moment:  # fmt: skip
     found = together([]) if value is None else one_row(rule.measure, rule.scope, rule.subject or "x", value, 10_000)
-    none = found.assign(as_of=at)[:0]
+    none = one_row("m", "s", "x", 0.0).assign(as_of=at)[:0]
     return Moment(
         at, found, none if history is None else history, pd.DataFrame(columns=OPEN) if opened is None else opened
     )
@@ -72,10 +75,41 @@ def test_alert_fires_beyond_its_limit_for_its_time_alone_and_once_and_is_resolve
     assert list(over["changed_at"]) == [AT + pd.Timedelta(hours=1)]
 
 
-def test_few_samples_raise_nothing() -> None:
+def test_few_samples_raise_nothing_and_keep_nothing_open() -> None:
     rule = next(rule for rule in RULES if rule.fewest_samples and not rule.for_minutes)
-    few = one_row(rule.measure, rule.scope, "x", beyond(rule), rule.fewest_samples - 1)
-    assert changes([rule], Moment(AT, few, few.assign(as_of=AT)[:0], pd.DataFrame(columns=OPEN)), now=AT).empty
+    few, good = (
+        one_row(rule.measure, rule.scope, "x", value, rule.fewest_samples - 1) for value in (beyond(rule), 0.0)
+    )
+    none = few.assign(as_of=AT)[:0]
+    assert changes([rule], Moment(AT, few, none, pd.DataFrame(columns=OPEN)), now=AT).empty
+    fired = changes([rule], moment(beyond(rule), rule=rule), now=AT)
+    assert changes([rule], Moment(AT, few, none, fired), now=AT).empty
+    assert list(changes([rule], Moment(AT, good, none, fired), now=AT)["state"]) == ["resolved"]
+
+
+def test_an_alert_that_comes_again_while_the_clock_of_readings_stands_still_is_another_one() -> None:
+    rule = next(rule for rule in RULES if rule.name == "no_check_in")
+    first = changes([rule], moment(99, rule=rule), now=AT)
+    over = changes([rule], moment(0, rule=rule, opened=first), now=AT + pd.Timedelta(minutes=5))
+    again = changes([rule], moment(99, rule=rule), now=AT + pd.Timedelta(minutes=10))
+    assert list(over["alert_id"]) == list(first["alert_id"]) != list(again["alert_id"])
+    keys = pd.concat([first, over, again])[["alert_id", "state", "changed_at"]]
+    assert not keys.duplicated().any()
+
+
+def test_ten_thousand_subjects_that_wait_are_judged_at_once() -> None:
+    """By the history of each, without going through all of it for each: this would take minutes."""
+    rule = next(rule for rule in RULES if rule.for_minutes and not rule.subject)
+    names = [f"b{number}" for number in range(10_000)]
+    values = pd.concat([one_row(rule.measure, rule.scope, "x", beyond(rule), 1000)] * len(names)).assign(subject=names)
+    ages = [pd.Timedelta(minutes=minutes) for minutes in range(0, 12 * rule.for_minutes, rule.for_minutes // 2)]
+    history = pd.concat([values.assign(as_of=AT - age) for age in ages], ignore_index=True)
+    fresh = set(names[:5000])
+    history.loc[history["subject"].isin(fresh) & (history["as_of"] < AT), "value"] = rule.threshold
+    begun = perf_counter()
+    fired = changes([rule], Moment(AT, values, history, pd.DataFrame(columns=OPEN)), now=AT)
+    assert perf_counter() - begun < 20
+    assert set(fired["subject"]) == set(names) - fresh
 
 
 def test_while_the_whole_fleet_is_silent_no_meter_is_told_apart() -> None:
@@ -89,6 +123,8 @@ def test_while_the_whole_fleet_is_silent_no_meter_is_told_apart() -> None:
 def test_a_fleet_of_which_nothing_is_measured_is_silent() -> None:
     found = changes(RULES, moment(None, rule=RULES[0]), now=AT)
     assert list(found["rule"]) == ["fleet_silent"]
+    assert found["message"].iloc[0].startswith("No reading of any building is known: look at")
+    assert pd.isna(found["value"].iloc[0])
 
 
 def test_what_is_not_measured_any_more_and_a_rule_that_is_gone_are_resolved() -> None:
@@ -108,14 +144,23 @@ def test_what_is_not_measured_any_more_and_a_rule_that_is_gone_are_resolved() ->
         ({"above": None}, "either above or below"),
         ({"clear": 9}, "clear lies beyond"),
         ({"message": "{nobody}"}, "message cannot be filled in"),
-        ({"when_missing": True}, "scope fleet"),
+        ({"when_missing": "There is none"}, "scope fleet"),
+        ({"measure": "meter_age"}, "nothing is measured as meter_age"),
+        ({"scope": "table"}, "nothing is measured as meter_late_share of the scope table"),
         ({"limit": 3}, "Extra inputs"),
         ({"scope": "planet"}, "Input should be"),
         ({"quiet_while": "nothing"}, "a rule that is not there"),
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused_with_the_reason(change: dict[str, Any], said: str) -> None:
-    good = {"name": "a", "measure": "m", "scope": "device", "above": 5, "severity": "warning", "message": "x"}
+    good = {
+        "name": "a",
+        "measure": "meter_late_share",
+        "scope": "device",
+        "above": 5,
+        "severity": "warning",
+        "message": "x",
+    }
     Rules.model_validate([good])
     with pytest.raises(pydantic.ValidationError, match=said):
         Rules.model_validate([good | change])
@@ -127,18 +172,42 @@ def test_committed_prometheus_rules_are_those_of_conf() -> None:
 
 
 @pytest.mark.parametrize("file", sorted((MONITORING / "dashboards").glob("*.json")), ids=lambda file: file.stem)
-def test_dashboard_asks_for_metrics_that_are_exported(file: Path) -> None:
+def test_dashboard_asks_for_metrics_and_measures_that_are_exported(file: Path) -> None:
     board = json.loads(file.read_text(encoding="utf-8"))
-    exported = (
-        "wattcast_health",
-        "wattcast_alerts_firing",
-        "wattcast_monitor_evaluated_timestamp_seconds",
-        "wattcast_query_",
-    )
     asked = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
     assert asked
-    assert all(any(name in expression for name in exported) for expression in asked)
+    for expression in asked:
+        assert not unknown(expression), expression
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+
+
+def test_an_invented_metric_measure_or_scope_is_found() -> None:
+    assert unknown('wattcast_health{measure="meter_age",scope="device"}') == {"meter_age"}
+    assert unknown('topk(20, wattcast_health{measure="completeness",scope="device"})') == {"device"}
+    assert unknown("wattcast_query_lag") == {"wattcast_query_lag"}
+    assert not unknown('wattcast_health{measure="completeness",scope="fleet"}')
+
+
+def unknown(expression: str) -> set[str]:
+    """The metrics, measures and scopes of an expression that no program exports."""
+    metrics = set(re.findall(r"\bwattcast_\w+", expression))
+    measures, scopes = (set(re.findall(f'{label}="(\\w+)"', expression)) for label in ("measure", "scope"))
+    possible = {scope for measure in measures for scope in MEASURES.get(measure, scopes)}
+    return (metrics - exported()) | (measures - set(MEASURES)) | (scopes - possible)
+
+
+def exported() -> set[str]:
+    """The names of all metrics of jobs and the monitor, from the collectors themselves."""
+    health = HealthMetrics()
+    health.put(together([]), 0)
+    return {family.name for collector in (health, QueryMetrics(QueryProgress())) for family in collector.collect()}
+
+
+def test_the_guide_explains_every_measure() -> None:
+    guide = (ROOT / "docs/guide-operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]+) \| ([a-z, ]+) \|", guide, re.MULTILINE)
+    told = {name: set(scopes.split(", ")) for names, scopes in rows for name in re.findall(r"`(\w+)`", names)}
+    assert {name: set(scopes) for name, scopes in MEASURES.items()}.items() <= told.items()
 
 
 @needs_promtool
@@ -154,8 +223,68 @@ def test_in_prometheus_each_rule_fires_beyond_its_limit_and_not_at_it(tmp_path: 
         for rule in RULES
         for case in (_case(rule, rule.threshold, fires=False), _case(rule, beyond(rule), fires=True))
     ]
-    file = tmp_path / "rules-test.yaml"
-    rules = str(MONITORING / "rules.yaml")
+    promtool(tmp_path, cases)
+
+
+EVALUATED, SEEN = (
+    "wattcast_monitor_evaluated_timestamp_seconds",
+    'wattcast_query_seen_timestamp_seconds{query="ingest"%s}',
+)
+
+
+@needs_promtool
+@pytest.mark.parametrize(
+    ("series", "alerts"),
+    [
+        # The monitor evaluates every minute and finds no value at all; the forecasts are quiet while the fleet is silent.
+        ({EVALUATED: "0+60x120"}, {"14m": set(), "16m": {"WattcastFleetSilentAbsent"}, "60m": {"WattcastFleetSilentAbsent"}}),
+        (
+            {EVALUATED: "0+60x120", 'wattcast_health{measure="freshness_minutes",scope="fleet",subject="fleet"}': "5x120"},
+            {"14m": set(), "16m": {"WattcastNoForecastAbsent"}},
+        ),
+        # The monitor stops after ten minutes but can still be asked, and then not even that.
+        (
+            {EVALUATED: "0+60x10 600x110"},
+            {"39m": {"WattcastFleetSilentAbsent"}, "52m": {"WattcastFleetSilentAbsent", "WattcastMonitorSilent"}},
+        ),
+        ({EVALUATED: "0+60x5 _x115"}, {"14m": set(), "30m": {"WattcastMonitorSilent"}}),
+        # A query goes on, stands still, or its job has ended; then it is taken up by another pod.
+        ({SEEN % "": "0+60x120"}, {"60m": set()}),
+        ({SEEN % "": "0+60x10 600x110"}, {"39m": set(), "42m": {"WattcastQuerySilent"}}),
+        ({SEEN % "": "0+60x10 _x110"}, {"39m": set(), "42m": {"WattcastQuerySilent"}}),
+        ({SEEN % ',instance="old"': "0+60x10 _x110", SEEN % ',instance="new"': "_x50 3060+60x70"},
+         {"42m": {"WattcastQuerySilent"}, "60m": set()}),
+    ],
+)  # fmt: skip
+def test_in_prometheus_absence_is_told_when_it_must_be_and_not_before(
+    tmp_path: Path, series: dict[str, str], alerts: dict[str, set[str]]
+) -> None:
+    watched = "WattcastFleetSilentAbsent|WattcastNoForecastAbsent|WattcastQuerySilent"
+    asked = f'count by (alertname) (ALERTS{{alertname=~"{watched}|WattcastMonitorSilent",alertstate="firing"}})'
+    well = {
+        f'wattcast_health{{measure="{rule.measure}",scope="fleet",subject="fleet"}}': "5x120"
+        for rule in RULES
+        if rule.when_missing
+    }
+    beside = {} if EVALUATED in series else {EVALUATED: "0+60x120"} | well  # where a case is of queries alone
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": said} for name, said in (series | beside).items()],
+        "promql_expr_test": [
+            {
+                "expr": asked,
+                "eval_time": minute,
+                "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in sorted(names)],
+            }
+            for minute, names in alerts.items()
+        ],
+    }
+    promtool(tmp_path, [case])
+
+
+def promtool(folder: Path, cases: list[dict[str, Any]]) -> None:
+    """Debian's promtool on the committed rules; what it says where a case fails."""
+    file, rules = folder / "rules-test.yaml", str(MONITORING / "rules.yaml")
     file.write_text(yaml.safe_dump({"rule_files": [rules], "evaluation_interval": "1m", "tests": cases}))
     done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -105,7 +105,7 @@ APPLICATIONS = (
         "train", Kind.SCHEDULED, secrets=(MODEL,), gpu_on="driver", schedule="0 3 * * 0",
         driver=Size(4, heap_mib=1024, python_mib=8 * TORCH_MIB),
         executor=Size(1, heap_mib=512),  # the operator asks for one; training never starts it
-        arguments=("--out", f"{STATE}/trained", "--promote"),
+        arguments=("--out", f"{STATE}/trained", "--begin-anew", "--promote"),
     ),
     Application(
         "maintain", Kind.SCHEDULED, schedule="30 1 * * *",

@@ -11,7 +11,8 @@ import yaml
 from wattcast.alerts import Rule, alert_rules
 
 HEAD = "# Written by `python -m wattcast.deploy.prometheus` from conf/alerts.yaml: change it there.\n"
-MONITOR_SILENT_SECONDS = 1800
+SILENT_SECONDS = 1800  # of the monitor, or of a query
+ABSENT_MINUTES = 15
 KEEP_FIRING_MINUTES = 15  # in the place of the limit `clear`, which Prometheus has not
 
 
@@ -38,28 +39,29 @@ def _of_rule(rule: Rule) -> Iterator[dict[str, Any]]:
     if rule.fewest_samples:
         enough = f"wattcast_health_samples{{{chosen}}} >= {rule.fewest_samples}"
         expression += f" and on (measure, scope, subject, instance) {enough}"
-    if rule.quiet_while:
-        expression += f' unless on () ALERTS{{rule="{rule.quiet_while}",alertstate="firing"}}'
+    quiet = f' unless on () ALERTS{{rule="{rule.quiet_while}",alertstate="firing"}}' if rule.quiet_while else ""
+    expression += quiet
     alert: dict[str, Any] = {"alert": name_of(f"{rule.name}_{rule.subject}"), "expr": expression}
     if rule.for_minutes:
         alert["for"] = f"{rule.for_minutes}m"
     if rule.clear is not None:
         alert["keep_firing_for"] = f"{KEEP_FIRING_MINUTES}m"
-    yield alert | _about(rule)
+    yield alert | _about(rule, _summary(rule))
     if rule.when_missing:
-        missing = f"absent(wattcast_health{{{chosen}}}) and on () wattcast_monitor_evaluated_timestamp_seconds"
-        yield {"alert": name_of(f"{rule.name}_absent"), "expr": missing, "for": "15m"} | _about(rule)
+        missing = f"absent(wattcast_health{{{chosen}}}) and on () wattcast_monitor_evaluated_timestamp_seconds{quiet}"
+        about = _about(rule, rule.when_missing)
+        yield {"alert": name_of(f"{rule.name}_absent"), "expr": missing, "for": f"{ABSENT_MINUTES}m"} | about
 
 
-def _about(rule: Rule) -> dict[str, Any]:
-    return {"labels": {"severity": rule.severity, "rule": rule.name}, "annotations": {"summary": _summary(rule)}}
+def _about(rule: Rule, summary: str) -> dict[str, Any]:
+    return {"labels": {"severity": rule.severity, "rule": rule.name}, "annotations": {"summary": summary}}
 
 
 def _monitor_silent() -> dict[str, Any]:
     seen = "wattcast_monitor_evaluated_timestamp_seconds"
     return {
         "alert": "WattcastMonitorSilent",
-        "expr": f"time() - {seen} > {MONITOR_SILENT_SECONDS} or absent({seen})",
+        "expr": f"time() - {seen} > {SILENT_SECONDS} or absent({seen})",
         "for": "10m",
         "labels": {"severity": "critical", "rule": "no_check_in"},
         "annotations": {"summary": "The monitor does not evaluate: no alert is raised or resolved."},
@@ -67,9 +69,11 @@ def _monitor_silent() -> dict[str, Any]:
 
 
 def _query_silent() -> dict[str, Any]:
+    """Of a job that has ended nobody can ask: for a day it is known when its queries were seen last, by whichever pod."""
+    seen = "max by (query) (last_over_time(wattcast_query_seen_timestamp_seconds[1d]))"
     return {
         "alert": "WattcastQuerySilent",
-        "expr": f"time() - wattcast_query_seen_timestamp_seconds > {MONITOR_SILENT_SECONDS}",
+        "expr": f"time() - {seen} > {SILENT_SECONDS}",
         "labels": {"severity": "critical", "rule": "no_check_in"},
         "annotations": {"summary": "The query {{ $labels.query }} makes no progress."},
     }

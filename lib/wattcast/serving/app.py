@@ -14,8 +14,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from wattcast.ladder import Predictor
-from wattcast.serving import posted, problems, routes_fleet, routes_forecasts, routes_quality, routes_server
-from wattcast.serving.fleet import Remembered, counts_of_a_day
+from wattcast.serving import fleet, posted, problems, routes_fleet, routes_forecasts, routes_quality, routes_server
+from wattcast.serving.fleet import Remembered
 from wattcast.serving.forecasts import Current
 from wattcast.serving.guards import Guards
 from wattcast.serving.keys import Keys
@@ -25,7 +25,7 @@ from wattcast.serving.snapshot import Snapshot
 from wattcast.settings import Settings
 
 STATIC = Path(__file__).parent / "static"
-COUNTED_SECONDS, ACCURACY_SECONDS = 30, 60
+DEVICES_SECONDS, ACCURACY_SECONDS = 30, 60
 GZIP_BYTES, GZIP_LEVEL = 1024, 5
 
 
@@ -60,7 +60,7 @@ class Serving:
         self.current = Current(self.snapshot)
         self.keys = Keys.of(settings)
         self.measured = Measured(self.snapshot)
-        self.counts = Remembered(lambda: counts_of_a_day(self.snapshot), seconds=COUNTED_SECONDS)
+        self.devices = Remembered(lambda: fleet.devices(self.snapshot), seconds=DEVICES_SECONDS)
         self.by_model = Remembered(lambda: forecasts_by_model(self.snapshot), seconds=ACCURACY_SECONDS)
         self.mae_kwh = Remembered(lambda: routes_fleet.mae_of_a_week(self.snapshot), seconds=ACCURACY_SECONDS)
         self.posts = asyncio.Semaphore(1)

@@ -11,14 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from wattcast.devices import Limits
+from wattcast.devices import devices_in
 from wattcast.serving.newest import Newest
 from wattcast.serving.problems import Unavailable
 from wattcast.serving.snapshot import Snapshot
+from wattcast.serving.tables import readable
 
 T = TypeVar("T")
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-DAY = timedelta(days=1)
 WORST = 10
 FIGURES = {  # of the overview, and the measures of the monitor that they are
     "completeness_24h": "completeness",
@@ -27,7 +26,6 @@ FIGURES = {  # of the overview, and the measures of the monitor that they are
     "interval_coverage_7d": "interval_coverage",
 }
 MEASURED = ("as_of", "measured_at")
-STATES = {"meter_silent": "silent", "meter_stuck": "stuck", "meter_rejected": "rejected", "meter_late": "late"}
 
 
 class Remembered(Generic[T]):
@@ -107,66 +105,20 @@ def _last_reading(snapshot: Snapshot) -> dict[str, tuple[datetime | None, set[st
     return found
 
 
-def devices(snapshot: Snapshot, counts: dict[tuple[Any, Any], tuple[int, int]]) -> list[dict[str, Any]]:
-    """Every device heard in the last 30 days, by building and name."""
-    accepted, rejected = snapshot.part("devices"), snapshot.part("rejected")
-    last: dict[tuple[Any, Any], dict[str, Any]] = {}
-    for row in (*rejected.items, *accepted.items):
-        key = (row["building_id"], row["device_id"])
-        if row["device_id"]:
-            last[key] = {**last.get(key, {}), "accepted" if "rejected_for" not in row else "rejected": row}
-    health, alerts = held(snapshot, "health"), {(row["rule"], row["subject"]) for row in open_alerts(snapshot)}
-    waits = timedelta(minutes=Limits.of_alerts().silent_minutes)
-    found = [_device(key, rows, counts.get(key), health, alerts, snapshot.now() - waits) for key, rows in last.items()]
-    return sorted(found, key=lambda row: (row["device_id"], row["building_id"] or ""))
+def devices(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Every device heard in `heard_within_days`, by name and building, in the state that its last day puts it in.
 
-
-def _device(
-    key: tuple[Any, Any],
-    rows: dict[str, Any],
-    counts: tuple[int, int] | None,
-    health: Newest | None,
-    alerts: set[tuple[str, str]],
-    silent_since: datetime,
-) -> dict[str, Any]:
-    building, device = key
-    subjects = (device, f"{building}/{device}")
-
-    def measured(name: str) -> float | None:
-        rows = (health.item((name, "device", subject)) for subject in subjects) if health else ()
-        return next((row["value"] for row in rows if row), None)
-
-    seen = {name: row["kafka_timestamp"] for name, row in rows.items()}
-    is_rejected = seen.get("rejected", BEGINNING) > seen.get("accepted", BEGINNING)
-    raised = [state for rule, state in STATES.items() if any((rule, subject) in alerts for subject in subjects)]
-    is_silent = max(seen.values()) < silent_since
-    accepted, rejected = counts or (0, 0)
-    return {
-        "device_id": device,
-        "building_id": building,
-        "last_seen_at": max(seen.values()),
-        "last_measured_at": rows.get("accepted", {}).get("measured_at"),
-        "readings_24h": accepted + rejected,
-        "rejected_24h": rejected,
-        "last_rejected_for": rows.get("rejected", {}).get("rejected_for", []),
-        "late_share": measured("meter_late_share"),
-        "stuck_hours": measured("meter_stuck_hours"),
-        "state": "silent" if is_silent else next(iter(raised), "rejected" if is_rejected else "ok"),
-    }
-
-
-def counts_of_a_day(snapshot: Snapshot) -> dict[tuple[Any, Any], tuple[int, int]]:
-    """Accepted and rejected records of the last 24 hours by building and device."""
-    table = snapshot.lake.table("received_readings")
-    latest = table.newest("kafka_timestamp")
-    if latest is None:
-        return {}
-    found: Counter[tuple[Any, Any, bool]] = Counter()
-    columns = ["building_id", "device_id", "accepted"]
-    for batch in table.batches(columns, ds.field("kafka_timestamp") > pa.scalar(latest - DAY)):
-        for row in batch.group_by(columns).aggregate([([], "count_all")]).to_pylist():
-            found[row["building_id"], row["device_id"], row["accepted"]] += row["count_all"]
-    return {key: (found[*key, True], found[*key, False]) for key in {each[:2] for each in found}}
+    Raises:
+        Unavailable: the records or the metadata cannot be read.
+    """
+    received, buildings = (snapshot.lake.table(name) for name in ("received_readings", "buildings"))
+    settings = snapshot.settings
+    with readable("received_readings"):
+        found = devices_in(
+            received.dataset, buildings.dataset, as_of=snapshot.now(), grace_minutes=settings.closing.grace_minutes,
+            heard_within_days=settings.forecasting.heard_within_days,
+        )  # fmt: skip
+    return [vars(each) for each in sorted(found.items, key=lambda each: (each.device_id, each.building_id))]
 
 
 def overview(snapshot: Snapshot, mae_kwh: float | None) -> dict[str, Any]:

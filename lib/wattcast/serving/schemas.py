@@ -172,17 +172,19 @@ class Device(_Item):
     model_config = _example(
         device_id="meter-1", building_id="town-hall", last_seen_at="2026-03-15T00:01:00Z",
         last_measured_at="2026-03-14T23:00:00Z", readings_24h=24, rejected_24h=0, last_rejected_for=[], late_share=0.0,
-        stuck_hours=1.0, state="ok",
+        stuck_hours=1.0, gaps_24h=0, longest_gap_minutes=None, state="ok",
     )  # fmt: skip
     device_id: str
-    building_id: str | None
-    last_seen_at: datetime
+    building_id: str
+    last_seen_at: datetime = Field(description="Arrival of its last record, accepted or not")
     last_measured_at: datetime | None
-    readings_24h: int | None
-    rejected_24h: int | None
+    readings_24h: int = Field(description="Accepted ones")
+    rejected_24h: int
     last_rejected_for: list[str]
     late_share: float | None
     stuck_hours: float | None
+    gaps_24h: int = Field(description="Holes between its readings")
+    longest_gap_minutes: float | None = Field(description="null without a gap")
     state: Literal["ok", "silent", "stuck", "late", "rejected"]
 
 

@@ -32,7 +32,6 @@ ALERT_COLUMNS = (
 HEALTH_COLUMNS = ("as_of", "measured_at", "measure", "scope", "subject", "value", "samples", "details")
 METADATA_COLUMNS = ("building_id", "site", "timezone", "country", "building_type", "closures")
 DEVICE_COLUMNS = ("building_id", "device_id", "kafka_timestamp", "measured_at", "kafka_partition", "kafka_offset")
-REJECTED_COLUMNS = (*DEVICE_COLUMNS, "rejected_for")
 MONTH = timedelta(days=30)
 ALERTS_FOR = timedelta(days=365)  # how long an alert may be firing
 PARTS = {
@@ -45,10 +44,6 @@ PARTS = {
     "devices": Kept(
         "received_readings", ("building_id", "device_id"), ("kafka_timestamp", "kafka_partition", "kafka_offset"),
         DEVICE_COLUMNS, MONTH, ds.field("accepted"),
-    ),
-    "rejected": Kept(
-        "received_readings", ("building_id", "device_id"), ("kafka_timestamp", "kafka_partition", "kafka_offset"),
-        REJECTED_COLUMNS, MONTH, ~ds.field("accepted"),
     ),
 }  # fmt: skip
 NEEDED = ("forecasts", "buildings")  # to be ready

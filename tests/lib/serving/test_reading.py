@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from deltalake import DeltaTable
 from tests.lib.serving.conftest import served, settings_of
 from tests.lib.serving.lake import END, append, forecasts_of, write_lake
+
+from wattcast.devices import devices
 
 
 def rows(state: Path, table: str) -> pd.DataFrame:
@@ -147,11 +150,40 @@ def test_devices_say_what_is_wrong(client: httpx.Client) -> None:
     assert {name: row["state"] for name, row in found.items()} == {
         "meter-0": "ok", "meter-1": "ok", "meter-2": "stuck", "meter-3": "ok", "meter-4": "silent",
     }  # fmt: skip
-    assert (found["meter-0"]["readings_24h"], found["meter-0"]["rejected_24h"]) == (25, 1)
+    assert (found["meter-0"]["readings_24h"], found["meter-0"]["rejected_24h"]) == (24, 1)
     assert (
         found["meter-0"]["last_rejected_for"] == ["measured_at.without_zone"] or found["meter-0"]["last_rejected_for"]
     )
     assert [row["device_id"] for row in get(client, "/v1/devices", state="silent")["items"]] == ["meter-4"]
+
+
+def test_devices_are_told_by_the_rules_of_the_command_with_their_gaps(tmp_path: Path) -> None:
+    """One with holes in its day and of which the very last record was rejected, which alone makes it no bad device."""
+    write_lake(tmp_path / "lake", buildings=2, days=3)
+    hours = [back for back in range(1, 60) if back not in (3, 6, 7, 8)]
+    readings = [_record("meter-9", END - timedelta(hours=back), float(back)) for back in hours]
+    bad = readings[0] | {
+        "accepted": False, "measured_at": None, "rejected_for": ["humidity_pct.wrong_type"],
+        "kafka_timestamp": END + timedelta(minutes=2), "kafka_offset": 9999,
+    }  # fmt: skip
+    append(tmp_path / "lake", "received_readings", [*readings, bad])
+    with served(settings_of(tmp_path)) as client:
+        items = get(client, "/v1/devices")["items"]
+    told = {row["device_id"]: row for row in items}["meter-9"]
+    assert (told["gaps_24h"], told["longest_gap_minutes"], told["readings_24h"]) == (2, 180.0, 20)
+    assert (told["state"], told["last_rejected_for"]) == ("ok", ["humidity_pct.wrong_type"])
+    expected = sorted(devices(str(tmp_path / "lake")).items, key=lambda each: (each.device_id, each.building_id))
+    for row, device in zip(items, expected, strict=True):
+        times = {name: row[name] and as_time(row[name]) for name in ("last_seen_at", "last_measured_at")}
+        assert row | times == asdict(device) | {"last_rejected_for": list(device.last_rejected_for)}
+
+
+def _record(device: str, measured_at: datetime, kwh: float) -> dict[str, Any]:
+    return {
+        "building_id": "building-0", "device_id": device, "measured_at": measured_at, "energy_usage_kwh": kwh, "accepted": True,
+        "schema_version": 1, "kafka_topic": "readings", "kafka_partition": 1, "kafka_offset": int(kwh), "rejected_for": [],
+        "kafka_timestamp": measured_at + timedelta(minutes=61), "payload_bytes": 140,
+    }  # fmt: skip
 
 
 def test_rejected_come_newest_first_in_pages_with_their_reasons(client: httpx.Client, state: Path) -> None:

@@ -19,6 +19,9 @@ const STATES = [
 const rejectedLink = ({ device_id: id, rejected_24h: count }) =>
   count ? h("a", { href: `#/quality?device_id=${encodeURIComponent(id)}` }, number(count)) : "0";
 
+const gaps = ({ gaps_24h: count, longest_gap_minutes: longest }) =>
+  count ? `${number(count)} (${number(longest, "min")} at most)` : "0";
+
 export function deviceTable(items, now, { withBuilding = true } = {}) {
   const columns = [
     { name: "Device", cell: (row) => row.device_id },
@@ -27,6 +30,7 @@ export function deviceTable(items, now, { withBuilding = true } = {}) {
     { name: "Last seen", tight: true, cell: (row) => ago(row.last_seen_at, now) },
     { name: "Readings, 24 h", number: true, cell: (row) => number(row.readings_24h) },
     { name: "Rejected, 24 h", number: true, cell: rejectedLink },
+    { name: "Gaps, 24 h", number: true, cell: gaps },
     { name: "Late", number: true, cell: (row) => percent(row.late_share, 0) },
     { name: "Same value for", number: true, cell: (row) => number(row.stuck_hours, "h") },
     {
