@@ -14,10 +14,10 @@ from pyarrow.acero import AggregateNodeOptions, Declaration, FilterNodeOptions, 
 
 from wattcast.alerts import alert_rules
 from wattcast.tables import table
-from wattcast.vitals import first_arrivals, stuck_hours, with_ends
+from wattcast.vitals import first_arrivals, noise, stuck_hours, with_ends
 
-State = Literal["ok", "silent", "rejected", "stuck", "late"]
-STATES: tuple[State, ...] = ("silent", "rejected", "stuck", "late", "ok")  # the first that holds is the state
+State = Literal["ok", "silent", "rejected", "stuck", "noisy", "late"]
+STATES: tuple[State, ...] = ("silent", "rejected", "stuck", "noisy", "late", "ok")  # the first that holds is the state
 
 DAY = timedelta(hours=24)
 LOOKED_BACK = timedelta(hours=48)  # for values that do not change
@@ -31,6 +31,7 @@ class Limits:
     silent_minutes: float
     rejected_share: float
     stuck_hours: float
+    noise: float
     late_share: float
 
     @classmethod
@@ -43,7 +44,7 @@ class Limits:
 class Device:
     """A device at one time. `last_seen_at` is the arrival of its last record, accepted or not, `last_measured_at` the start of
     the newest interval that it measured. Counts, gaps and shares are of the last 24 hours by arrival; `stuck_hours` are its last
-    hours with one and the same energy, 48 at most. Null is what cannot be known as nothing was accepted."""
+    hours with one and the same energy, 48 at most, `noise` is what `vitals.noise` says of those two days. Null is what cannot be known as nothing was accepted."""
 
     device_id: str
     building_id: str
@@ -54,6 +55,7 @@ class Device:
     last_rejected_for: tuple[str, ...]
     late_share: float | None
     stuck_hours: float | None
+    noise: float | None
     gaps_24h: int
     longest_gap_minutes: float | None
     state: State
@@ -177,6 +179,7 @@ def _told(
         last_rejected_for=refused["rejected_for"].last(),
         late_share=first.groupby(DEVICE)["is_late"].mean(),
         stuck_hours=stuck_hours(newest, DEVICE),
+        noise=noise(newest, DEVICE),
         gaps_24h=gaps.size(),
         longest_gap_minutes=gaps.max(),
     )
@@ -191,6 +194,7 @@ def _devices(told: pd.DataFrame, at: datetime, limits: Limits) -> Iterator[Devic
         silent_minutes > limits.silent_minutes,
         share > limits.rejected_share,
         told.stuck_hours > limits.stuck_hours,
+        told.noise > limits.noise,
         told.late_share > limits.late_share,
     ]
     told["state"] = np.select([each.to_numpy(bool) for each in holds], list(STATES[:-1]), STATES[-1])

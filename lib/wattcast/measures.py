@@ -14,6 +14,7 @@ MEASURES: Mapping[str, tuple[str, ...]] = {
     "completeness": (FLEET, "building"),
     "meter_silent_minutes": ("device",),
     "meter_stuck_hours": ("device",),
+    "meter_noise": ("device",),
     "meter_late_share": ("device",),
     "meter_rejected_share": ("device",),
     "temperature_off_site_c": ("building",),

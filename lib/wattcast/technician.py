@@ -24,7 +24,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 def devices(
     building: Annotated[str, typer.Option(help="Only of this building.")] = "",
-    state: Annotated[str, typer.Option(help="Only in this state: silent, rejected, stuck, late or ok.")] = "",
+    state: Annotated[str, typer.Option(help="Only in this state: silent, rejected, stuck, noisy, late or ok.")] = "",
     as_of: Annotated[
         str,
         typer.Option(

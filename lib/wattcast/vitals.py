@@ -39,6 +39,7 @@ def of_devices(readings: pd.DataFrame, as_of: pd.Timestamp, *, grace_minutes: in
         rows_of("meter_silent_minutes", "device", _minutes(as_of - by_device["kafka_timestamp"].max()), by_device.size()),
         rows_of("freshness_minutes", "building", _minutes(as_of - good.groupby("building_id")["end"].max())),
         rows_of("meter_stuck_hours", "device", stuck_hours(recent, ["device"])),
+        rows_of("meter_noise", "device", noise(recent, ["device"]), recent.groupby("device").size()),
         rows_of("meter_late_share", "device", *_share(first["is_late"], first["device"])),
         rows_of("meter_rejected_share", "device", *_share(~today["accepted"].astype(bool), today["device"])),
     ])  # fmt: skip
@@ -76,6 +77,21 @@ def stuck_hours(newest: pd.DataFrame, device: list[str]) -> pd.Series:
     alike = newest[~(newest["measured_at"] <= changed)].groupby(device)
     lasted: pd.Series = (alike["end"].max() - alike["measured_at"].min()).dt.total_seconds() / 3600
     return lasted
+
+
+def noise(newest: pd.DataFrame, device: list[str]) -> pd.Series:
+    """By device: the mean distance of its readings from the running median of three, over their mean size.
+
+    A load that rises and falls is near its median of three, however steep; spikes and jitter are not. `newest` is as for
+    `stuck_hours`; nothing is told of a device with fewer than three readings, or of one that is at zero.
+    """
+    by_device = newest.groupby(device)["energy_usage_kwh"]
+    three = pd.concat([by_device.shift(1), newest["energy_usage_kwh"], by_device.shift(-1)], axis=1)
+    distance = (newest["energy_usage_kwh"] - three.median(axis=1)).abs().where(three.notna().all(axis=1))
+    groups = [newest[name] for name in device]
+    size = newest["energy_usage_kwh"].abs().groupby(groups).mean()
+    found: pd.Series = distance.groupby(groups).mean() / size.where(size > 0)
+    return found.dropna()
 
 
 def grown(before: pd.DataFrame, heard: pd.DataFrame, as_of: pd.Timestamp, *, forget_days: int) -> pd.DataFrame:

@@ -144,6 +144,9 @@ def expected(run: Run) -> dict[tuple[str, str, str], float]:
                 break
             same += 1
         made["meter_stuck_hours", "device", name] = float(same)
+        recent = list(good[good.kafka_timestamp > at - pd.Timedelta(days=2)].energy_usage_kwh)
+        apart = [abs(recent[n] - sorted(recent[n - 1 : n + 2])[1]) for n in range(1, len(recent) - 1)]
+        made["meter_noise", "device", name] = float(np.mean(apart) / np.mean(np.abs(recent)))
         mine = day[day.building_id == name]
         delays = [
             (row.kafka_timestamp - row.measured_at).total_seconds() / 60 for row in mine[mine.accepted].itertuples()

@@ -67,6 +67,7 @@ def test_each_device_has_the_state_of_its_last_day(tmp_path: Path) -> None:
             *hourly("well"),
             *hourly("gone", until=NOW - 4 * HOUR),
             *hourly("flat", energy_usage_kwh=2.5),
+            *(each | {"energy_usage_kwh": 1.0 + 9 * (n % 2)} for n, each in enumerate(hourly("wild"))),
             *hourly("slow", delay=20 * MINUTE, until=NOW - HOUR),
             *hourly("dirty"), *(rejected("dirty", "not_json", at=NOW - back * HOUR) for back in range(1, 7)),
             rejected("dirty", "temperature_c.out_of_range", "occupancy.wrong_type", at=NOW - MINUTE),
@@ -76,10 +77,11 @@ def test_each_device_has_the_state_of_its_last_day(tmp_path: Path) -> None:
     )  # fmt: skip
     assert {name: each.state for name, each in found.items()} == {
         "well": "ok", "gone": "silent", "flat": "stuck", "slow": "late", "dirty": "rejected", "broken": "rejected",
+        "wild": "noisy",
     }  # fmt: skip
     assert found["well"] == Device(
         device_id="well", building_id="b1", last_seen_at=NOW, last_measured_at=datetime(2026, 3, 10, 11, tzinfo=UTC),
-        readings_24h=24, rejected_24h=0, last_rejected_for=(), late_share=0.0, stuck_hours=1.0, gaps_24h=0,
+        readings_24h=24, rejected_24h=0, last_rejected_for=(), late_share=0.0, stuck_hours=1.0, noise=0.0, gaps_24h=0,
         longest_gap_minutes=None, state="ok",
     )  # fmt: skip
     assert found["flat"].stuck_hours == 48

@@ -26,7 +26,7 @@ def devices(
     request: Request,
     server: Server,
     building_id: Name = None,
-    state: Annotated[Literal["ok", "silent", "stuck", "late", "rejected"] | None, Query()] = None,
+    state: Annotated[Literal["ok", "silent", "stuck", "noisy", "late", "rejected"] | None, Query()] = None,
     limit: Limit = None,
     cursor: Cursor = None,
     form: Asked = None,

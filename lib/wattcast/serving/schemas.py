@@ -172,7 +172,7 @@ class Device(_Item):
     model_config = _example(
         device_id="meter-1", building_id="town-hall", last_seen_at="2026-03-15T00:01:00Z",
         last_measured_at="2026-03-14T23:00:00Z", readings_24h=24, rejected_24h=0, last_rejected_for=[], late_share=0.0,
-        stuck_hours=1.0, gaps_24h=0, longest_gap_minutes=None, state="ok",
+        stuck_hours=1.0, noise=0.02, gaps_24h=0, longest_gap_minutes=None, state="ok",
     )  # fmt: skip
     device_id: str
     building_id: str
@@ -183,9 +183,12 @@ class Device(_Item):
     last_rejected_for: list[str]
     late_share: float | None
     stuck_hours: float | None
+    noise: float | None = Field(
+        description="Mean distance of its readings from their running median of three, over their mean"
+    )
     gaps_24h: int = Field(description="Holes between its readings")
     longest_gap_minutes: float | None = Field(description="null without a gap")
-    state: Literal["ok", "silent", "stuck", "late", "rejected"]
+    state: Literal["ok", "silent", "stuck", "noisy", "late", "rejected"]
 
 
 class Rejected(_Item):

@@ -113,6 +113,7 @@ export const DEVICE_STATES = {
   ok: ["good", "OK"],
   silent: ["bad", "Silent"],
   stuck: ["warn", "Stuck"],
+  noisy: ["warn", "Noisy"],
   late: ["warn", "Late"],
   rejected: ["bad", "Rejected"],
 };
@@ -180,6 +181,7 @@ const RULE_MEASURES = {
   no_check_in: "check_in_minutes",
   meter_silent: "meter_silent_minutes",
   meter_stuck: "meter_stuck_hours",
+  meter_noisy: "meter_noise",
   meter_late: "meter_late_share",
   meter_rejected: "meter_rejected_share",
   rejected_share: "rejected_share",

@@ -1,4 +1,4 @@
-// Devices: which are silent, stuck, late or send what is rejected.
+// Devices: which are silent, stuck, noisy, late or send what is rejected.
 
 import { get } from "../api.js";
 import { minute, now } from "../clock.js";
@@ -11,6 +11,7 @@ const STATES = [
   ["", "All"],
   ["silent", "Silent"],
   ["stuck", "Stuck"],
+  ["noisy", "Noisy"],
   ["late", "Late"],
   ["rejected", "Rejected"],
   ["ok", "OK"],
@@ -33,6 +34,7 @@ export function deviceTable(items, now, { withBuilding = true } = {}) {
     { name: "Gaps, 24 h", number: true, cell: gaps },
     { name: "Late", number: true, cell: (row) => percent(row.late_share, 0) },
     { name: "Same value for", number: true, cell: (row) => number(row.stuck_hours, "h") },
+    { name: "Noise", number: true, cell: (row) => percent(row.noise, 0) },
     {
       name: "Last rejected for",
       wide: withBuilding,
