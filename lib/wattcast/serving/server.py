@@ -41,6 +41,9 @@ class Crowd:
         self._open[address] += 1
         return max(0, self._open.total() - self._most, self._open[address] - self._most_of_one)
 
+    def open(self) -> int:
+        return self._open.total()
+
     def gone(self, address: str) -> None:
         self._open[address] -= 1
         if not self._open[address]:
@@ -122,9 +125,9 @@ def only_probes(app: Any) -> ASGIApp:
 class Server(uvicorn.Server):
     """Ends the streams of events when it is to stop, since they would not end by themselves."""
 
-    def __init__(self, config: uvicorn.Config, feed: Feed) -> None:
+    def __init__(self, config: uvicorn.Config, feed: Feed, crowd: Crowd) -> None:
         super().__init__(config)
-        self._feed = feed
+        self._feed, self.crowd = feed, crowd
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._feed.close()
@@ -147,14 +150,15 @@ def needs_keys(options: ServingSettings) -> bool:
 
 
 def server(app: FastAPI, options: ServingSettings) -> uvicorn.Server:
-    protocol: Any = partial(Impatient, crowd=Crowd(options), patience_seconds=options.slow_client_seconds)
+    crowd = Crowd(options)
+    protocol: Any = partial(Impatient, crowd=crowd, patience_seconds=options.slow_client_seconds)
     config = uvicorn.Config(
         app, host=options.host, port=options.port, http=protocol, ws="none", access_log=False, log_level="warning",
         server_header=False, timeout_keep_alive=KEEP_ALIVE_SECONDS, timeout_graceful_shutdown=STOP_SECONDS,
         h11_max_incomplete_event_size=HEADER_BYTES, lifespan="on",
         proxy_headers=bool(options.trusted_proxies), forwarded_allow_ips=options.trusted_proxies,
     )  # fmt: skip
-    return Server(config, app.state.serving.snapshot.feed)
+    return Server(config, app.state.serving.snapshot.feed, crowd)
 
 
 def _is_loopback(host: str) -> bool:

@@ -52,6 +52,7 @@ function show({ byPerson }) {
     isCurrent ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
   }
   closeMenu();
+  listen();
   if (byPerson) {
     window.scrollTo(0, 0);
     main.querySelector("h1")?.focus();
@@ -112,6 +113,22 @@ function heard({ event, data }) {
   if (event === "forecast" && data.building_id === state.page.buildingId)
     announce("A new forecast of this building is in.");
   refreshSoon();
+}
+
+let listening = null;
+
+/** Follows what this page shows: alerts, arrivals and that there are new forecasts; of a building its own forecast, too. */
+function listen() {
+  const id = state.page.buildingId ?? null;
+  if (listening?.id === id) return;
+  listening?.abort.abort();
+  listening = { id, abort: new AbortController() };
+  const query = new URLSearchParams(["alert", "as_of", "forecasts"].map((kind) => ["kind", kind]));
+  if (id) {
+    query.append("kind", "forecast");
+    query.append("building_id", id);
+  }
+  follow(`/v1/events?${query}`, { heard, state: showLive, signal: listening.abort.signal });
 }
 
 const LIVE = { connecting: "Connecting", live: "Live", lost: "Not connected, trying again" };
@@ -201,4 +218,3 @@ onUnauthorised(askForKey);
 showSignOut();
 await readOverview();
 show({ byPerson: false });
-follow("/v1/events", { heard, state: showLive, signal: new AbortController().signal });
