@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from wattcast.ladder import Predictor
 from wattcast.serving import posted, problems, routes_fleet, routes_forecasts, routes_quality, routes_server
-from wattcast.serving.fleet import Remembered, counts_of_a_day
+from wattcast.serving.fleet import Remembered, counts_of_a_day, devices
 from wattcast.serving.forecasts import Current
 from wattcast.serving.guards import Guards
 from wattcast.serving.keys import Keys
@@ -46,11 +46,12 @@ class Registered:
 @dataclass(frozen=True)
 class Forecaster:
     """What forecasts readings that a caller sends: the model of a building by its id and site, as it was last followed, and the
-    process that runs it; what the registry says, None where it does not answer."""
+    process that runs it; what the registry says, None where it does not answer; how a forecast that takes too long is ended."""
 
     model_of: Callable[[str, str], Predictor | None]
     executor: Callable[[], Executor]
     registered: Callable[[], list[Registered] | None]
+    end: Callable[[], None] = lambda: None
 
 
 class Serving:
@@ -63,6 +64,9 @@ class Serving:
         self.keys = Keys.of(settings)
         self.measured = Measured(self.snapshot)
         self.counts = Remembered(lambda: counts_of_a_day(self.snapshot), seconds=COUNTED_SECONDS)
+        self.devices = Remembered(
+            lambda: devices(self.snapshot, self.counts()), seconds=COUNTED_SECONDS, of=self.snapshot.commits
+        )
         self.by_model = Remembered(lambda: forecasts_by_model(self.snapshot), seconds=ACCURACY_SECONDS)
         self.mae_kwh = Remembered(lambda: routes_fleet.mae_of_a_week(self.snapshot), seconds=ACCURACY_SECONDS)
         self.bodies, self.posts = Places(BODIES, "bodies"), Places(POSTS, "forecasts")

@@ -24,27 +24,31 @@ STATES = {"meter_silent": "silent", "meter_stuck": "stuck", "meter_rejected": "r
 
 
 class Remembered(Generic[T]):
-    """A value that is made anew at most every so many seconds, by one thread while the others take the last."""
+    """A value that is made anew when it is so many seconds old or when what it is made `of` is another, by one thread while the
+    others take the last."""
 
-    def __init__(self, make: Callable[[], T], *, seconds: float) -> None:
-        self._make, self._seconds, self._lock = make, seconds, threading.Lock()
-        self._made: tuple[float, T] | None = None
+    def __init__(self, make: Callable[[], T], *, seconds: float, of: Callable[[], object] = lambda: None) -> None:
+        self._make, self._seconds, self._of, self._lock = make, seconds, of, threading.Lock()
+        self._made: tuple[float, object, T] | None = None
 
     def __call__(self) -> T:
         made = self._made
-        if made and time.monotonic() - made[0] < self._seconds:
-            return made[1]
+        if made and self._is_fresh(made):
+            return made[2]
         if made and not self._lock.acquire(blocking=False):
-            return made[1]
+            return made[2]
         if not made:
             self._lock.acquire()
         try:
             made = self._made
-            if made is None or time.monotonic() - made[0] >= self._seconds:
-                self._made = made = (time.monotonic(), self._make())
-            return made[1]
+            if made is None or not self._is_fresh(made):
+                self._made = made = (time.monotonic(), self._of(), self._make())
+            return made[2]
         finally:
             self._lock.release()
+
+    def _is_fresh(self, made: tuple[float, object, T]) -> bool:
+        return time.monotonic() - made[0] < self._seconds and made[1] == self._of()
 
 
 def held(snapshot: Snapshot, part: str) -> Newest | None:

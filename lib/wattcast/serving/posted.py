@@ -204,6 +204,7 @@ async def _made(server: Any, context: Context, model: Predictor | None) -> Made:
     except BrokenProcessPool as error:
         raise Unavailable("The process that forecasts has ended; another one begins: ask again.") from error
     except TimeoutError as error:
+        server.forecaster.end()
         raise Unavailable(f"The forecast took longer than {FORECAST_SECONDS} seconds.") from error
     return made
 

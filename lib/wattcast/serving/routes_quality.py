@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from wattcast.serving import cursors, fleet, queries
+from wattcast.serving import cursors, queries
 from wattcast.serving.asked import Cursor, From, Lake, Limit, Name, Server, To, page_rows
 from wattcast.serving.formats import IN_ANY_FORMAT, Asked, items
 from wattcast.serving.schemas import Alert, Device, Health, Page, Rejected, RejectedByRule
@@ -30,9 +30,10 @@ def devices(
     cursor: Cursor = None,
     form: Asked = None,
 ) -> Response:
-    lake, rows = server.snapshot, page_rows(limit, server.snapshot)
-    found = fleet.devices(lake, server.counts())
-    found = [row for row in found if building_id in (None, row["building_id"]) and state in (None, row["state"])]
+    rows = page_rows(limit, server.snapshot)
+    found = [
+        row for row in server.devices() if building_id in (None, row["building_id"]) and state in (None, row["state"])
+    ]
     if cursor:
         after = tuple(cursors.read("devices", cursor, [str, str]))
         found = [row for row in found if (row["device_id"], row["building_id"] or "") > after]

@@ -116,6 +116,17 @@ def test_forecasts_in_hand_are_bounded_and_the_others_come_back(state: Path) -> 
         assert Counter(each.result(60).status_code for each in answers) == {200: POSTS, 429: 5}
 
 
+def test_forecast_that_takes_too_long_is_ended(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wattcast.serving.posted.FORECAST_SECONDS", 0.2)
+    may_go_on, threads = threading.Event(), ThreadPoolExecutor(1)
+    threads.submit(may_go_on.wait, 60)
+    busy = replace(forecaster(), executor=lambda: threads, end=may_go_on.set)
+    with served(settings_of(state), busy) as client:
+        answer = client.post("/v1/forecasts", json={"readings": [READING]})
+    assert "took longer than" in problem(answer, 503)
+    assert may_go_on.is_set()
+
+
 def test_sums_of_errors_take_turns_and_hold_up_nobody_else(client: httpx.Client) -> None:
     may_go_on = threading.Event()
     client.app.state.serving.summing.submit(may_go_on.wait, 60)  # type: ignore[attr-defined]
