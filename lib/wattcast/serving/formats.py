@@ -99,9 +99,9 @@ def has(if_none_match: str, etag: str) -> bool:
 def as_json(value: Any) -> bytes:
     """JSON, in which a time is RFC 3339 in UTC and a number that is not finite is null."""
     try:
-        return json.dumps(value, default=_plain, allow_nan=False, separators=(",", ":")).encode()
+        return ENCODER.encode(value).encode()
     except ValueError:
-        return json.dumps(_finite(value), default=_plain, allow_nan=False, separators=(",", ":")).encode()
+        return ENCODER.encode(_finite(value)).encode()
 
 
 def as_csv(table: pa.Table) -> bytes:
@@ -143,6 +143,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return timestamp(value)
     raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+ENCODER = json.JSONEncoder(default=_plain, allow_nan=False, separators=(",", ":"))
 
 
 def _finite(value: Any) -> Any:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from wattcast.serving.feed import Event, Feed
@@ -51,6 +52,7 @@ PARTS = {
     ),
 }  # fmt: skip
 TABLES = ("forecasts", "buildings", "alerts", "health", "received_readings", "hourly_usage", "forecast_scores")
+ROWS_AT_ONCE = 500  # of what is new, so that requests have their turn in between
 OVERDUE_SECONDS = 30  # of a look at all tables
 
 
@@ -203,7 +205,12 @@ def _new(
     was, now = before.parts.get(part), after.parts.get(part)
     if was is None or now is None or was is now:
         return
-    known = set(zip(*(was.rows[name].to_pylist() for name in by), strict=True))
-    keys = zip(*(now.rows[name].to_pylist() for name in by), strict=True)
-    fresh = now.rows.filter(pa.array([key not in known for key in keys], pa.bool_()))
-    yield from fresh.select(list(columns)).to_pylist()
+    is_known = pc.is_in(_keys(now.rows, by), value_set=_keys(was.rows, by))
+    fresh = now.rows.select(list(columns)).filter(pc.invert(is_known))
+    for some in fresh.to_batches(max_chunksize=ROWS_AT_ONCE):
+        yield from some.to_pylist()
+
+
+def _keys(rows: pa.Table, by: tuple[str, ...]) -> pa.ChunkedArray:
+    """A text for each row that says what it is by some columns."""
+    return pc.binary_join_element_wise(*(pc.cast(rows[name], pa.string()) for name in by), "\n")
