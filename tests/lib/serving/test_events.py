@@ -109,16 +109,14 @@ def test_server_stops_while_streams_are_open(tmp_path: Path) -> None:
 def test_streams_are_counted_before_they_begin(tmp_path: Path) -> None:
     write_lake(tmp_path / "lake", buildings=1, days=2)
     with served(settings_of(tmp_path, max_event_streams=2)) as client:
-        statuses, begun = [], threading.Barrier(8)
+        statuses, together = [], threading.Barrier(8)
 
         def one() -> None:
-            begun.wait(30)
+            together.wait(30)
             with client.stream("GET", "/v1/events") as stream:
                 statuses.append(stream.status_code)
-                while len(statuses) < 8:
-                    has_all.wait(0.05)
+                together.wait(30)
 
-        has_all = threading.Event()
         threads = [threading.Thread(target=one) for _ in range(8)]
         for each in threads:
             each.start()
