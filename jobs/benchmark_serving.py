@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -19,13 +19,14 @@ from urllib.request import urlopen
 
 import numpy as np
 import psutil
-import pyarrow as pa
 import typer
-from deltalake import write_deltalake
 
+from benchmark_lake import COMMIT_SECONDS, HOUR, keep_committing, names_of, write_lake
 from wattcast.settings import project_folder
 
-LEADS, ORIGINS, COMMIT_SECONDS, START_SECONDS, WARM_SECONDS = 24, 24, 10, 120, 5
+ORIGINS, START_SECONDS, WARM_SECONDS, LOOK_SECONDS = 24, 120, 5, 2
+MOST_P95_MS, MOST_GROWTH = 50, 1.1
+THIRDS = ("first", "middle", "last")
 SERVER = "127.0.0.1"
 
 
@@ -37,6 +38,7 @@ class Load:
     per_second: int
     connections: int
     seconds: int
+    streams: int
 
 
 def main(
@@ -44,102 +46,66 @@ def main(
     per_second: Annotated[int, typer.Option(min=1, help="Requests, sent whether or not others were answered.")] = 300,
     connections: Annotated[int, typer.Option(min=1)] = 50,
     seconds: Annotated[int, typer.Option(min=5, help="How long.")] = 60,
+    streams: Annotated[int, typer.Option(min=0, help="Of events, open all the time.")] = 10,
     port: Annotated[int, typer.Option(min=0, max=65535, help="For the server, on loopback; 0: a free one.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
-    """Measure `GET /v1/buildings/{id}/forecast` of a server of its own, over a lake to which all buildings' new forecasts are
-    committed every 10 seconds. A request's time counts from the moment at which it was due."""
-    load = Load(buildings, per_second, connections, seconds)
+    """Measure `GET /v1/buildings/{id}/forecast` of a server of its own, over a lake to which all buildings' readings, hours,
+    scores and forecasts are committed every 10 seconds. A request's time counts from the moment at which it was due. Ends with 1
+    where one had no answer, the 95th percentile is above 50 ms, or memory grows."""
+    load = Load(buildings, per_second, connections, seconds, streams)
     with TemporaryDirectory(prefix="wattcast-benchmark-") as folder:
         found = measured(load, Path(folder), port or _free_port())
     typer.echo(said(load, found))
     if json_file:
         json_file.write_text(json.dumps(found, indent=2) + "\n")
-    if found["answered"] < found["due"]:
+    if wrong := faults(load, found):
+        typer.echo("\n".join(wrong), err=True)
         raise typer.Exit(1)
 
 
 def said(load: Load, found: dict[str, float]) -> str:
     """The figures as sentences."""
     times = ", ".join(f"{name} {found[f'{name}_ms']:,.1f} ms" for name in ("p50", "p95", "p99", "max"))
-    memory = ", ".join(f"{found[f'memory_{name}_mb']:,.0f} MB at the {name}" for name in ("begin", "middle", "end"))
+    memory = ", ".join(f"{found[f'memory_{name}_mb']:,.0f} MB in the {name} third" for name in THIRDS)
     return (
         f"{found['answered']:,.0f} of {found['due']:,.0f} requests answered with 200, at {load.per_second}/s over "
-        f"{load.connections} connections: {times}. {load.buildings:,} forecasts were committed every {COMMIT_SECONDS} s; "
-        f"{found['origins']:.0f} origins were served. Memory {memory}. {found['cpu_ms']:.2f} ms of CPU a request, refreshing "
-        f"included. Load of the machine {found['machine_load']:.1f}."
+        f"{load.connections} connections: {times}. {load.buildings:,} buildings' readings, hours, scores and forecasts were "
+        f"committed every {COMMIT_SECONDS} s; {found['origins']:.0f} origins were served, and {found['events']:,.0f} events on "
+        f"each of {load.streams} streams. Memory {memory}. {found['cpu_ms']:.2f} ms of CPU a request, refreshing included. Load "
+        f"of the machine {found['machine_load']:.1f}."
     )
+
+
+def faults(load: Load, found: dict[str, float]) -> list[str]:
+    """What is not as it should be, a sentence each. Memory grows where the median of the last third of the time is more than a
+    tenth above that of the middle third; before, the server comes to hold what it needs."""
+    told = []
+    if found["answered"] < found["due"]:
+        told.append(f"{found['due'] - found['answered']:,.0f} requests had no answer with 200.")
+    if found["p95_ms"] > MOST_P95_MS:
+        told.append(f"The 95th percentile is {found['p95_ms']:,.1f} ms and not at most {MOST_P95_MS} ms.")
+    if found["memory_last_mb"] > MOST_GROWTH * found["memory_middle_mb"]:
+        told.append(f"Memory grew from {found['memory_middle_mb']:,.0f} to {found['memory_last_mb']:,.0f} MB.")
+    if load.streams and found["events"] < load.buildings:
+        told.append(f"A stream told {found['events']:,.0f} events, less than those of one commit.")
+    return told
 
 
 def measured(load: Load, folder: Path, port: int) -> dict[str, float]:
     """Figures of a run over a new lake in this folder."""
-    lake, names = folder / "lake", [f"building-{number:06}" for number in range(load.buildings)]
-    begin = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=ORIGINS)
-    metadata = {"building_id": names, "site": ["site"] * len(names), "timezone": ["UTC"] * len(names)}
-    empty: dict[str, list[str | None]] = {
-        name: [None] * len(names) for name in ("country", "building_type", "closures")
-    }
-    write_deltalake(
-        str(lake / "buildings"),
-        pa.table(metadata | {name: pa.array(rows, pa.string()) for name, rows in empty.items()}),
-    )
-    for number in range(ORIGINS):
-        commit(lake, names, begin + timedelta(hours=number))
+    lake, names = folder / "lake", names_of(load.buildings)
+    begin = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - ORIGINS * HOUR
+    write_lake(lake, names, begin, ORIGINS)
     with serving(folder, lake, port) as server:
         writer = multiprocessing.get_context("spawn").Process(
-            target=keep_committing,
-            args=(lake, names, begin + timedelta(hours=ORIGINS), load.seconds + WARM_SECONDS),
-            daemon=True,
+            target=keep_committing, args=(lake, names, begin + ORIGINS * HOUR, load.seconds + WARM_SECONDS), daemon=True
         )
         writer.start()
         try:
-            return asyncio.run(_asked(load, names, port, psutil.Process(server.pid))) | {
-                "commits": float(load.seconds // COMMIT_SECONDS)
-            }
+            return asyncio.run(_asked(load, names, port, psutil.Process(server.pid)))
         finally:
             writer.join(timeout=COMMIT_SECONDS * 3)
-
-
-def commit(lake: Path, names: list[str], origin: datetime) -> None:
-    """A forecast of every building from an origin."""
-    rows, rng = len(names), np.random.default_rng(int(origin.timestamp()))
-    p50 = rng.uniform(1, 60, rows * LEADS).round(4)
-    targets = [origin + timedelta(hours=lead) for lead in range(LEADS)]
-    offsets = pa.array(np.arange(0, rows * LEADS + 1, LEADS), pa.int32())
-    stamp = pa.timestamp("us", "UTC")
-
-    def lists(values: pa.Array) -> pa.Array:
-        return pa.ListArray.from_arrays(offsets, values)
-
-    def same(value: object, kind: pa.DataType) -> pa.Array:
-        return pa.array([value] * rows, kind)
-
-    columns = {
-        "forecast_id": pa.array([f"{number:016x}{int(origin.timestamp()):016x}" for number in range(rows)]),
-        "building_id": pa.array(names),
-        "origin": same(origin, stamp),
-        "purpose": same("live", pa.string()),
-        "issued_at": same(origin + timedelta(minutes=5), stamp),
-        "target_hour": lists(pa.array(targets * rows, stamp)),
-        **{name: lists(pa.array(p50 + off)) for name, off in (("p10_kwh", -1.0), ("p50_kwh", 0.0), ("p90_kwh", 1.0))},
-        **{
-            name: same(value, pa.string())
-            for name, value in (("method", "model"), ("model_name", "m"), ("model_version", "1"))
-        },
-        "warnings": same([], pa.list_(pa.string())),
-        "created_at": same(datetime.now(UTC), stamp),
-    }
-    write_deltalake(str(lake / "forecasts"), pa.table(columns), mode="append")
-
-
-def keep_committing(lake: Path, names: list[str], origin: datetime, seconds: float) -> None:
-    """What a pipeline that triggers every 10 seconds does to the lake."""
-    end, pause = time.monotonic() + seconds, multiprocessing.Event()
-    while time.monotonic() < end:
-        began = time.monotonic()
-        commit(lake, names, origin)
-        origin += timedelta(hours=1)
-        pause.wait(max(0.0, COMMIT_SECONDS - (time.monotonic() - began)))
 
 
 @contextmanager
@@ -182,30 +148,52 @@ async def _asked(load: Load, names: list[str], port: int, server: psutil.Process
     due: asyncio.Queue[tuple[float, str]] = asyncio.Queue()
     times: list[float] = []
     origins: set[bytes] = set()
+    events = [0] * load.streams
     clients = [asyncio.create_task(_client(due, times, origins, port)) for _ in range(load.connections)]
-    rng, total, memory = np.random.default_rng(0), load.per_second * load.seconds, []
-    began = time.perf_counter() + WARM_SECONDS
+    clients += [asyncio.create_task(_listen(events, at, port)) for at in range(load.streams)]
     await asyncio.sleep(WARM_SECONDS)
+    looks = asyncio.create_task(_looks(server, load.seconds))
     used = sum(server.cpu_times()[:2])
-    for number, at in enumerate(rng.integers(0, len(names), total).tolist()):
+    await _ask(load, names, due)
+    with suppress(TimeoutError):  # what is not answered by then counts as such
+        await asyncio.wait_for(due.join(), 30)
+    cpu, thirds = sum(server.cpu_times()[:2]) - used, np.array_split(await looks, 3)
+    for client in clients:
+        client.cancel()
+    p50, p95, p99, longest = np.percentile(np.array(times or [float("inf")]) * 1000, [50, 95, 99, 100])
+    return {
+        "due": load.per_second * load.seconds, "answered": len(times), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99,
+        "max_ms": longest, "origins": len(origins), "events": min(events, default=0),
+        **{f"memory_{name}_mb": float(np.median(third)) for name, third in zip(THIRDS, thirds, strict=True)},
+        "cpu_ms": cpu / max(1, len(times)) * 1000, "machine_load": os.getloadavg()[0],
+    }  # fmt: skip
+
+
+async def _ask(load: Load, names: list[str], due: asyncio.Queue[tuple[float, str]]) -> None:
+    """Every request at its time, whether or not others were answered."""
+    rng, began = np.random.default_rng(0), time.perf_counter()
+    for number, at in enumerate(rng.integers(0, len(names), load.per_second * load.seconds).tolist()):
         when = began + number / load.per_second
         if (wait := when - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
-        if number % (load.per_second * 5) == 0:
-            memory.append(server.memory_info().rss / 1e6)
         due.put_nowait((when, names[at]))
-    with suppress(TimeoutError):  # what is not answered by then counts as such
-        await asyncio.wait_for(due.join(), 30)
-    cpu = sum(server.cpu_times()[:2]) - used
-    for client in clients:
-        client.cancel()
-    memory.append(server.memory_info().rss / 1e6)
-    p50, p95, p99, longest = np.percentile(np.array(times or [float("inf")]) * 1000, [50, 95, 99, 100])
-    return {
-        "due": total, "answered": len(times), "p50_ms": p50, "p95_ms": p95, "p99_ms": p99, "max_ms": longest,
-        "origins": len(origins), "memory_begin_mb": memory[0], "memory_middle_mb": memory[len(memory) // 2],
-        "memory_end_mb": memory[-1], "cpu_ms": cpu / max(1, len(times)) * 1000, "machine_load": os.getloadavg()[0],
-    }  # fmt: skip
+
+
+async def _looks(server: psutil.Process, seconds: int) -> list[float]:
+    """MB of memory, looked at as often as it goes."""
+    found = []
+    for _ in range(max(3, seconds // LOOK_SECONDS)):
+        found.append(server.memory_info().rss / 1e6)
+        await asyncio.sleep(min(LOOK_SECONDS, seconds / 3))
+    return found
+
+
+async def _listen(events: list[int], at: int, port: int) -> None:
+    """A stream of all events, which are counted."""
+    reader, writer = await asyncio.open_connection(SERVER, port)
+    writer.write(f"GET /v1/events HTTP/1.1\r\nHost: {SERVER}\r\n\r\n".encode())
+    while piece := await reader.read(1 << 20):
+        events[at] += piece.count(b"\ndata: ")
 
 
 async def _client(due: asyncio.Queue[tuple[float, str]], times: list[float], origins: set[bytes], port: int) -> None:

@@ -53,7 +53,7 @@ class Following:
             self._process.shutdown(wait=False, cancel_futures=True)
 
     def forecaster(self) -> Forecaster:
-        return Forecaster(self._model_of, self._executor, lambda: self._registered)
+        return Forecaster(self._model_of, self._executor, lambda: self._registered, self._end)
 
     def _model_of(self, building_id: str, site: str) -> Predictor | None:
         self._asked.wait(timeout=FOLLOW_SECONDS)  # for the first answer
@@ -64,6 +64,11 @@ class Following:
         if self._process is None or self._process._broken:
             self._process = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
         return self._process
+
+    def _end(self) -> None:
+        """End the process with whatever it does: what nobody waits for would keep the next forecast waiting."""
+        for each in list((self._process._processes or {}).values() if self._process else ()):
+            each.terminate()
 
     def _follow(self) -> None:
         kept = kept_in(self._settings.state / "models")

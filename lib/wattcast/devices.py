@@ -44,7 +44,8 @@ class Limits:
 class Device:
     """A device at one time. `last_seen_at` is the arrival of its last record, accepted or not, `last_measured_at` the start of
     the newest interval that it measured. Counts, gaps and shares are of the last 24 hours by arrival; `stuck_hours` are its last
-    hours with one and the same energy, 48 at most, `noise` is what `vitals.noise` says of those two days. Null is what cannot be known as nothing was accepted."""
+    hours with one and the same energy, 48 at most, and `noise` is that of `vitals.noise` over those 48. Null is what cannot be
+    known as nothing was accepted."""
 
     device_id: str
     building_id: str

@@ -135,6 +135,10 @@ class ServingSettings(_Section):
     max_scored_hours: Positive = 10_000_000
     max_body_megabytes: Positive = 8
     max_connections: Positive = 1000
+    max_connections_per_address: Positive = 200
+    trusted_proxies: str = Field(
+        default="", description="addresses of proxies whose X-Forwarded-For says who asks, separated by commas"
+    )
     max_event_streams: Positive = 200
     slow_client_seconds: Positive = 20
     requests_per_second: Positive = 50

@@ -3,9 +3,12 @@
 import json
 import signal
 import socket
+from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
+from pathlib import Path
 from urllib.request import Request, urlopen
 
+import pytest
 from tests.jobs.steps import at, command, put_buildings, reading, send, wait_until, work
 from tests.lib.serving.conftest import served, settings_of
 
@@ -13,6 +16,7 @@ from aggregate import AGGREGATE
 from forecast import FORECAST
 from ingest import INGEST
 from publish import PUBLISH
+from serve import Following
 from wattcast.job import Run
 from wattcast_models.artifact import shipped_artifact
 from wattcast_models.predictor import Predictor
@@ -82,6 +86,19 @@ def test_posted_readings_get_the_forecast_that_the_job_makes(once: Run) -> None:
     for key in ("p10_kwh", "p50_kwh", "p90_kwh"):
         made = row[key]
         assert all(abs(hour[key] - kwh) <= 1e-6 * abs(kwh) for hour, kwh in zip(found["hours"], made, strict=True))
+
+
+def test_process_that_is_ended_makes_place_for_another(tmp_path: Path) -> None:
+    following = Following(settings_of(tmp_path))
+    forecaster = following.forecaster()
+    first = forecaster.executor()
+    hangs = first.submit(signal.pause)
+    assert first.submit(abs, -1) is not None
+    forecaster.end()
+    with pytest.raises(BrokenProcessPool):
+        hangs.result(60)
+    assert forecaster.executor().submit(abs, -1).result(60) == 1
+    following.__exit__()
 
 
 def answers(address: str) -> bool:

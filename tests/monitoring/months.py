@@ -214,8 +214,8 @@ MEASURES = (
     ("input_drift_psi", "feature"), ("input_drift_ks", "feature"), ("temperature_off_site_c", "building"),
     ("residual_bias_2d", "building"), ("residual_drift_ks", "building"), ("residual_bias", "building"),
     ("interval_coverage", "model"), ("interval_coverage", "building"),
-    ("mae_ratio_to_last_week", "model"), ("mae_ratio_to_last_week", "building"), ("meter_stuck_hours", "device"), ("meter_noise", "device"),
-    ("meter_silent_minutes", "device"), ("completeness", "building"),
+    ("mae_ratio_to_last_week", "model"), ("mae_ratio_to_last_week", "building"), ("meter_stuck_hours", "device"),
+    ("meter_noise", "device"), ("meter_silent_minutes", "device"), ("completeness", "building"),
 )  # fmt: skip
 
 

@@ -1,19 +1,21 @@
-"""Errors of forecasts by building, model, lead and so on: the sums of `wattcast.views`, made day by day in bounded memory."""
+"""Errors of forecasts by building, model, lead and so on: the sums of `wattcast.views`, made part by part in bounded memory."""
 
-from datetime import datetime, timedelta
+import math
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from wattcast.serving.problems import Problem
 from wattcast.serving.queries import within
 from wattcast.serving.snapshot import Snapshot
 
-HOURS_AT_ONCE = 1_000_000
+HOURS_AT_ONCE = 250_000
 MODEL = ("model_name", "model_version")
 BY = {
     "building": ("building_id", *MODEL),
@@ -28,6 +30,7 @@ SCORES = (
     "error_kwh", "pinball_kwh", "in_interval", "last_day_kwh", "last_week_kwh",
 )  # fmt: skip
 SUMMED = (
+    "hours",
     "actual",
     "absolute",
     "square",
@@ -64,41 +67,62 @@ def accuracy(
     cuts = [*(start + (end - start) * part / parts for part in range(parts)), end]
     summed = []
     for first, last in pairwise(cuts):
-        rows = table.rows(SCORES, others & within("target_hour", first, last))
+        rows = _newest(table.rows(SCORES, others & within("target_hour", first, last)))
         if rows.num_rows:
-            summed.append(_sums(_newest(rows), list(BY[by])))
-    return _measures(pd.concat(summed), list(BY[by])) if summed else []
+            summed.append(_sums(rows, BY[by]))
+    return _measures(pa.concat_tables(summed), BY[by]) if summed else []
 
 
-def _newest(rows: pa.Table) -> pd.DataFrame:
+def _newest(rows: pa.Table) -> pa.Table:
     """The newest score of each forecast hour; all of one hour lie in one part of the range."""
-    frame: pd.DataFrame = rows.to_pandas()
-    return frame.sort_values("available_at", kind="stable").drop_duplicates(["forecast_id", "lead_hours"], keep="last")
+    hours = rows.select(["forecast_id", "lead_hours"]).group_by(["forecast_id", "lead_hours"])
+    if hours.aggregate([]).num_rows == rows.num_rows:  # nothing was corrected, as in most parts
+        return rows
+    by_age = pc.sort_indices(rows["available_at"])
+    keys = rows.select(["forecast_id", "lead_hours"]).take(by_age).append_column("at", by_age)
+    last = keys.group_by(["forecast_id", "lead_hours"], use_threads=False).aggregate([("at", "last")])
+    return rows.take(last["at_last"])
 
 
-def _sums(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+def _sums(rows: pa.Table, by: Sequence[str]) -> pa.Table:
+    """By group the sums that all measures follow from."""
     error, actual = rows["error_kwh"], rows["actual_kwh"]
-    day, week = ((rows[name] - actual).abs() for name in ("last_day_kwh", "last_week_kwh"))
-    values: tuple[pd.Series, ...] = (
-        actual, error.abs(), error**2, error, rows["pinball_kwh"], rows["in_interval"].astype(float),
-        day.fillna(0.0), day.notna().astype(int), week.fillna(0.0), week.notna().astype(int),
+    day, week = (pc.abs(pc.subtract(rows[name], actual)) for name in ("last_day_kwh", "last_week_kwh"))
+    values = (
+        pa.array(np.ones(len(rows), np.int64)), actual, pc.abs(error), pc.multiply(error, error), error, rows["pinball_kwh"],
+        pc.cast(rows["in_interval"], pa.float64()), day, _is_known(day), week, _is_known(week),
     )  # fmt: skip
-    made = rows[[name for name in by if name != "day"]].assign(day=rows["target_hour"].dt.strftime("%Y-%m-%d"), hours=1)
-    for name, column in zip(SUMMED, values, strict=True):
-        made[name] = column
-    return made.groupby(by, as_index=False, sort=False, dropna=False)[["hours", *SUMMED]].sum()
+    groups = {name: pc.cast(rows["target_hour"], pa.date32()) if name == "day" else rows[name] for name in by}
+    return _added(pa.table(groups | dict(zip(SUMMED, values, strict=True))), by)
 
 
-def _measures(parts: pd.DataFrame, by: list[str]) -> list[dict[str, Any]]:
-    sums = parts.groupby(by, as_index=False, sort=True, dropna=False).sum()
-    hours, mean = sums["hours"], sums["actual"] / sums["hours"]
-    rmse = np.sqrt(sums["square"] / hours)
-    divisor = mean.where(mean != 0)
-    found = sums[by].assign(
-        hours=hours, mean_kwh=mean, mae_kwh=sums["absolute"] / hours, rmse_kwh=rmse, cv_rmse=rmse / divisor.abs(),
-        nmbe=sums["error"] / hours / divisor, pinball_kwh=sums["pinball"] / hours, interval_coverage=sums["inside"] / hours,
-        last_week_mae_kwh=sums["week_error"] / sums["week_hours"].where(sums["week_hours"] > 0),
-        last_day_mae_kwh=sums["day_error"] / sums["day_hours"].where(sums["day_hours"] > 0),
-    )  # fmt: skip
-    rows = pa.Table.from_pandas(found, preserve_index=False).to_pylist()  # what is missing there is null
-    return [dict.fromkeys(GROUPS) | row for row in rows]
+def _is_known(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.cast(pc.is_valid(values), pa.int64())
+
+
+def _added(rows: pa.Table, by: Sequence[str]) -> pa.Table:
+    found = rows.group_by(list(by)).aggregate([(name, "sum") for name in SUMMED])
+    return found.select([*by, *(f"{name}_sum" for name in SUMMED)]).rename_columns([*by, *SUMMED])
+
+
+def _measures(parts: pa.Table, by: Sequence[str]) -> list[dict[str, Any]]:
+    """A row per group in their order, those that are not named last."""
+    sums = _added(parts, by).to_pylist()
+    sums.sort(key=lambda row: [(row[name] is None, row[name] or 0) for name in by])
+    return [dict.fromkeys(GROUPS) | {name: _word(row[name]) for name in by} | _measured(row) for row in sums]
+
+
+def _word(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _measured(row: dict[str, Any]) -> dict[str, float | None]:
+    hours, mean = row["hours"], row["actual"] / row["hours"]
+    rmse = math.sqrt(row["square"] / hours)
+    return {
+        "hours": hours, "mean_kwh": mean, "mae_kwh": row["absolute"] / hours, "rmse_kwh": rmse,
+        "cv_rmse": rmse / abs(mean) if mean else None, "nmbe": row["error"] / hours / mean if mean else None,
+        "pinball_kwh": row["pinball"] / hours, "interval_coverage": row["inside"] / hours,
+        "last_week_mae_kwh": row["week_error"] / row["week_hours"] if row["week_hours"] else None,
+        "last_day_mae_kwh": row["day_error"] / row["day_hours"] if row["day_hours"] else None,
+    }  # fmt: skip

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,17 +14,19 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 from wattcast.ladder import Predictor
-from wattcast.serving import fleet, posted, problems, routes_fleet, routes_forecasts, routes_quality, routes_server
-from wattcast.serving.fleet import Remembered
+from wattcast.serving import posted, problems, routes_fleet, routes_forecasts, routes_quality, routes_server
+from wattcast.serving.fleet import Remembered, devices
 from wattcast.serving.forecasts import Current
 from wattcast.serving.guards import Guards
 from wattcast.serving.keys import Keys
 from wattcast.serving.measured import Measured
+from wattcast.serving.places import Places
 from wattcast.serving.queries import forecasts_by_model
 from wattcast.serving.snapshot import Snapshot
 from wattcast.settings import Settings
 
 STATIC = Path(__file__).parent / "static"
+BODIES, POSTS, SUMS = 32, 16, 8  # in hand at once
 DEVICES_SECONDS, ACCURACY_SECONDS = 30, 60
 GZIP_BYTES, GZIP_LEVEL = 1024, 5
 
@@ -44,11 +46,12 @@ class Registered:
 @dataclass(frozen=True)
 class Forecaster:
     """What forecasts readings that a caller sends: the model of a building by its id and site, as it was last followed, and the
-    process that runs it; what the registry says, None where it does not answer."""
+    process that runs it; what the registry says, None where it does not answer; how a forecast that takes too long is ended."""
 
     model_of: Callable[[str, str], Predictor | None]
     executor: Callable[[], Executor]
     registered: Callable[[], list[Registered] | None]
+    end: Callable[[], None] = lambda: None
 
 
 class Serving:
@@ -60,11 +63,12 @@ class Serving:
         self.current = Current(self.snapshot)
         self.keys = Keys.of(settings)
         self.measured = Measured(self.snapshot)
-        self.devices = Remembered(lambda: fleet.devices(self.snapshot), seconds=DEVICES_SECONDS)
+        self.devices = Remembered(lambda: devices(self.snapshot), seconds=DEVICES_SECONDS)
         self.by_model = Remembered(lambda: forecasts_by_model(self.snapshot), seconds=ACCURACY_SECONDS)
         self.mae_kwh = Remembered(lambda: routes_fleet.mae_of_a_week(self.snapshot), seconds=ACCURACY_SECONDS)
-        self.posts = asyncio.Semaphore(1)
-        self.posts_waiting = 0
+        self.bodies, self.posts = Places(BODIES, "bodies"), Places(POSTS, "forecasts")
+        self.turn = asyncio.Semaphore(1)  # of a post to be understood or forecast
+        self.sums, self.summing = Places(SUMS, "sums of errors"), ThreadPoolExecutor(1, "sums")
 
 
 def app(settings: Settings, forecaster: Forecaster | None = None, *, auth: bool = False) -> FastAPI:
@@ -77,6 +81,7 @@ def app(settings: Settings, forecaster: Forecaster | None = None, *, auth: bool 
         serving.snapshot.start()
         yield
         await asyncio.to_thread(serving.snapshot.stop)
+        serving.summing.shutdown(wait=False, cancel_futures=True)
 
     made = FastAPI(
         title="Wattcast", version="1", docs_url=None, redoc_url=None, lifespan=lifespan,

@@ -38,4 +38,6 @@ def _typed(value: Any, wanted: type) -> Any:
         return datetime.fromisoformat(value).astimezone(UTC)
     if type(value) is not wanted or (isinstance(value, int) and not 0 <= value < 2**63):
         raise ValueError("of another type")
+    if isinstance(value, str):
+        value.encode()  # raises for half of a surrogate pair
     return value

@@ -29,7 +29,7 @@ MEASURED = ("as_of", "measured_at")
 
 
 class Remembered(Generic[T]):
-    """A value that is made anew at most every so many seconds, by one thread while the others take the last."""
+    """A value that is made anew when it is so many seconds old, by one thread while the others take the last."""
 
     def __init__(self, make: Callable[[], T], *, seconds: float) -> None:
         self._make, self._seconds, self._lock = make, seconds, threading.Lock()
@@ -37,7 +37,7 @@ class Remembered(Generic[T]):
 
     def __call__(self) -> T:
         made = self._made
-        if made and time.monotonic() - made[0] < self._seconds:
+        if made and self._is_fresh(made):
             return made[1]
         if made and not self._lock.acquire(blocking=False):
             return made[1]
@@ -45,11 +45,14 @@ class Remembered(Generic[T]):
             self._lock.acquire()
         try:
             made = self._made
-            if made is None or time.monotonic() - made[0] >= self._seconds:
+            if made is None or not self._is_fresh(made):
                 self._made = made = (time.monotonic(), self._make())
             return made[1]
         finally:
             self._lock.release()
+
+    def _is_fresh(self, made: tuple[float, T]) -> bool:
+        return time.monotonic() - made[0] < self._seconds
 
 
 def held(snapshot: Snapshot, part: str) -> Newest | None:

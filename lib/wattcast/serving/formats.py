@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from types import NoneType
@@ -18,6 +19,11 @@ from starlette.responses import Response
 Format = Literal["json", "csv", "arrow"]
 CSV_TYPE, ARROW_TYPE = "text/csv", "application/vnd.apache.arrow.stream"
 ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), datetime: pa.timestamp("us", "UTC")}
+
+OFFERED: dict[str, Format] = {
+    "application/json": "json", "application/*": "json", "*/*": "json", CSV_TYPE: "csv", ARROW_TYPE: "arrow",
+}  # fmt: skip
+QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?", re.ASCII)
 
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it already, by If-None-Match"}}
 IN_ANY_FORMAT: dict[int | str, dict[str, Any]] = NOT_MODIFIED | {
@@ -34,8 +40,20 @@ Asked = Annotated[Format | None, Query(alias="format", description="json, csv or
 
 def format_of(request: Request, asked: Format | None) -> Format:
     """The format that is asked for: by ?format=, else by Accept, else JSON."""
-    accept = request.headers.get("accept", "")
-    return asked or ("arrow" if ARROW_TYPE in accept else "csv" if CSV_TYPE in accept else "json")
+    if asked:
+        return asked
+    wanted: list[tuple[float, Format]] = [(0.0, "json")]
+    for each in request.headers.get("accept", "").split(","):
+        media, *parameters = each.replace(" ", "").lower().split(";")
+        if media in OFFERED:
+            wanted.append((_quality(parameters), OFFERED[media]))
+    return max(wanted, key=lambda each: each[0])[1]
+
+
+def _quality(parameters: list[str]) -> float:
+    """How much a media type is wanted; RFC 9110."""
+    text = next((each.removeprefix("q=") for each in parameters if each.startswith("q=")), "1")
+    return float(text) if QUALITY.fullmatch(text) else 0.0
 
 
 def items(
@@ -81,9 +99,9 @@ def has(if_none_match: str, etag: str) -> bool:
 def as_json(value: Any) -> bytes:
     """JSON, in which a time is RFC 3339 in UTC and a number that is not finite is null."""
     try:
-        return json.dumps(value, default=_plain, allow_nan=False, separators=(",", ":")).encode()
+        return ENCODER.encode(value).encode()
     except ValueError:
-        return json.dumps(_finite(value), default=_plain, allow_nan=False, separators=(",", ":")).encode()
+        return ENCODER.encode(_finite(value)).encode()
 
 
 def as_csv(table: pa.Table) -> bytes:
@@ -125,6 +143,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return timestamp(value)
     raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+ENCODER = json.JSONEncoder(default=_plain, allow_nan=False, separators=(",", ":"))
 
 
 def _finite(value: Any) -> Any:

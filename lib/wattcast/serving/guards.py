@@ -1,8 +1,9 @@
-"""What stands before every route: keys, rates, sizes and the patience with slow clients; and what is measured behind."""
+"""What stands before every route: keys, rates, sizes and the patience with slow senders; and what is measured behind."""
 
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wattcast.serving.formats import timestamp
+from wattcast.serving.keys import key_text
 from wattcast.serving.problems import answer
 
-OPEN = ("/", "/healthz", "/readyz", "/openapi.json")
+PROBES = ("/healthz", "/readyz")
+OPEN = ("/", "/openapi.json", *PROBES)
+EVENTS = "/v1/events"
+PIECE_BYTES = 64 * 1024  # of an answer: the next one waits until the client has taken this one
 REMEMBERED = 10_000
 LARGE = "The body is larger than this server takes."
 SECURITY = {
@@ -69,13 +74,16 @@ class Guards:
             return
         began, status = time.perf_counter(), 500
 
+        if scope["method"] == "HEAD" and scope["path"] != EVENTS:
+            scope = {**scope, "method": "GET"}  # whose body the server below leaves out
+
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self._head(message)
-            async with asyncio.timeout(self._patience):
-                await send(message)
+            for piece in pieces(message):
+                await send(piece)
 
         refused = self._refused(scope)
         try:
@@ -95,6 +103,10 @@ class Guards:
             headers.setdefault(name, value)
         if as_of := self._serving.snapshot.state.as_of:
             headers["Wattcast-As-Of"] = timestamp(as_of)
+        if problems := self._serving.snapshot.lake.unreadable():
+            headers["Wattcast-Unreadable"] = ", ".join(
+                f"{name};read={timestamp(at) if at else 'never'}" for name, at in sorted(problems.items())
+            )
 
     def _refused(self, scope: Scope) -> Response | None:
         """The answer to a request that may not pass."""
@@ -106,7 +118,7 @@ class Guards:
             return self._refusal("size", 413, LARGE)
         if not self._serving.auth or path in OPEN or path.startswith("/static/"):
             return None
-        text = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ").strip()
+        text = key_text(headers)
         key = self._serving.keys.check(text) if text else None
         client = (scope.get("client") or ("unknown",))[0]
         if wait := self._rates.wait_seconds(f"key {key.key_id}" if key else f"address {client}"):
@@ -124,15 +136,15 @@ class Guards:
         return answer(status, said, headers=headers)
 
     def _bounded(self, receive: Receive) -> Receive:
-        """The body in time and in bounds; after it, a disconnection is waited for without an end."""
-        received, is_whole = 0, False
+        """The whole body in time and in bounds; after it, a disconnection is waited for without an end."""
+        received, is_whole, until = 0, False, asyncio.get_running_loop().time() + self._patience
 
         async def bounded() -> Message:
             nonlocal received, is_whole
             if is_whole:
                 return await receive()
             try:
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout_at(until):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(408, f"The body did not come within {self._patience} seconds.") from None
@@ -143,6 +155,17 @@ class Guards:
             return message
 
         return bounded
+
+
+def pieces(message: Message) -> Iterator[Message]:
+    """A message of an answer, cut where its body is large."""
+    body = message.get("body", b"")
+    if len(body) <= PIECE_BYTES:
+        yield message
+        return
+    for at in range(0, len(body), PIECE_BYTES):
+        is_last = at + PIECE_BYTES >= len(body)
+        yield {**message, "body": body[at : at + PIECE_BYTES], "more_body": message.get("more_body") or not is_last}
 
 
 def _method(scope: Scope) -> str:

@@ -8,6 +8,7 @@ import os
 import secrets
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,6 +137,12 @@ def _read(file: Path) -> dict[str, Key]:
         return {row["key_id"]: Key(**row | {"scopes": tuple(row["scopes"])}) for row in rows}
     except (OSError, ValueError, TypeError, LookupError) as error:
         raise KeysError(f"{file.name} is no file of keys: {error}") from error
+
+
+def key_text(headers: Mapping[str, str]) -> str:
+    """The key that a request brings, empty where it brings none."""
+    scheme, _, text = headers.get("authorization", "").strip().partition(" ")
+    return headers.get("x-api-key") or (text.strip() if scheme.lower() == "bearer" else "")
 
 
 def _digest(secret: str) -> str:

@@ -1,7 +1,9 @@
 """POST /v1/forecasts: a forecast on readings that the caller sends, by the methods and the model of the forecast job."""
 
 import asyncio
+import json
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -10,8 +12,19 @@ from typing import Annotated, Any
 from zoneinfo import available_timezones
 
 import numpy as np
-from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from wattcast.contracts import contract
@@ -29,7 +42,9 @@ VALUES = ("energy_usage_kwh", "temperature_c", "humidity_pct", "occupancy")
 LIMITS = {column.name: column.limits for column in contract("readings").columns}
 HOUR = timedelta(hours=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-WAITING, FORECAST_SECONDS, MAX_LEAD_HOURS = 16, 60, 168
+FORECAST_SECONDS, MAX_LEAD_HOURS = 60, 168
+MOST_READINGS, MOST_MEMBERS = 50_000, 20
+MOST_VALUES = 6 * MOST_READINGS
 UNNAMED, NO_MODEL = "unnamed", "none"
 
 
@@ -90,7 +105,7 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
     building: AskedBuilding = AskedBuilding()
-    readings: Annotated[list[AskedReading], Field(min_length=1, max_length=50_000)]
+    readings: Annotated[list[AskedReading], Field(min_length=1, max_length=MOST_READINGS), FailFast()]
     lead_hours: Annotated[int | None, Field(ge=1, le=MAX_LEAD_HOURS)] = None
 
     @field_validator("readings")
@@ -102,24 +117,83 @@ class Asked(BaseModel):
         return readings
 
 
-@router.post("/v1/forecasts", response_model=Forecast, summary="A forecast on readings that you send")
-async def post(server: Server, asked: Asked) -> Response:
+def inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """A JSON schema with its definitions in the places where they are referred to."""
+    definitions = schema.pop("$defs", {})
+
+    def put(part: Any) -> Any:
+        if isinstance(part, list):
+            return [put(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        named = definitions.get(str(part.get("$ref", "")).rpartition("/")[2], {})
+        return {name: put(value) for name, value in (named | part).items() if name != "$ref"}
+
+    found: dict[str, Any] = put(schema)
+    return found
+
+
+@router.post(
+    "/v1/forecasts", response_model=Forecast, summary="A forecast on readings that you send",
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": inlined(Asked.model_json_schema())}}}
+    },
+)  # fmt: skip
+async def post(request: Request, server: Server) -> Response:
     """It is not stored, and has no `forecast_id`. Of several readings of one time the last counts."""
     if server.forecaster is None:
         raise Unavailable("This server forecasts nothing itself.")
-    if server.posts_waiting >= WAITING:
-        raise Problem(
-            HTTPStatus.TOO_MANY_REQUESTS, f"{WAITING} forecasts are waiting already: come back.", {"Retry-After": "2"}
-        )
-    context = await asyncio.to_thread(context_of, asked, server.settings)
-    model = server.forecaster.model_of(asked.building.building_id, asked.building.site)
-    server.posts_waiting += 1
-    try:
-        async with server.posts:
+    with server.bodies.one():
+        body = await _whole(request)
+    with server.posts.one():
+        async with server.turn:
+            asked, context = await asyncio.to_thread(_understood, body, server.settings)
+        model = await asyncio.to_thread(server.forecaster.model_of, asked.building.building_id, asked.building.site)
+        async with server.turn:
             made = await _made(server, context, model)
-    finally:
-        server.posts_waiting -= 1
     return Response(as_json(_answer(asked, context, model, made)), media_type="application/json")
+
+
+async def _whole(request: Request) -> bytes:
+    try:
+        return await request.body()
+    except ClientDisconnect as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, "The body did not come as a whole.") from error
+
+
+def _understood(body: bytes, settings: Settings) -> tuple[Asked, Context]:
+    asked = read(body)
+    return asked, context_of(asked, settings)
+
+
+def read(body: bytes) -> Asked:
+    """What is asked for. Little is done for a body that cannot be right, since Python lets nobody else run meanwhile.
+
+    Raises:
+        Problem, RequestValidationError: it is not what it should be.
+    """
+    if body.count(b",") > MOST_VALUES:
+        raise Problem(422, f"body: it holds more than {MOST_VALUES:,} values.")
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Problem(422, "body: it is no JSON.") from error
+    if any(isinstance(each, dict) and len(each) > MOST_MEMBERS for each in _objects(found)):
+        raise Problem(422, f"body: an object has more than {MOST_MEMBERS} members.")
+    try:
+        return Asked.model_validate(found)
+    except ValidationError as error:
+        told = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in told]) from error
+
+
+def _objects(found: Any) -> Iterator[Any]:
+    """What may be an object in a body."""
+    yield found
+    if isinstance(found, dict):
+        yield found.get("building")
+        readings = found.get("readings")
+        yield from readings if isinstance(readings, list) else ()
 
 
 async def _made(server: Any, context: Context, model: Predictor | None) -> Made:
@@ -130,6 +204,7 @@ async def _made(server: Any, context: Context, model: Predictor | None) -> Made:
     except BrokenProcessPool as error:
         raise Unavailable("The process that forecasts has ended; another one begins: ask again.") from error
     except TimeoutError as error:
+        server.forecaster.end()
         raise Unavailable(f"The forecast took longer than {FORECAST_SECONDS} seconds.") from error
     return made
 

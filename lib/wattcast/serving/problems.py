@@ -14,7 +14,7 @@ from starlette.responses import Response
 log = logging.getLogger("wattcast.serving")
 
 MEDIA_TYPE = "application/problem+json"
-SHOWN_LETTERS = 200
+SHOWN_LETTERS, SHOWN_ERRORS, DEEPEST = 200, 20, 10
 
 
 class Problem(Exception):
@@ -66,7 +66,10 @@ def register(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def of_validation(_: Request, error: RequestValidationError) -> Response:
-        errors = [{"at": ".".join(map(str, each["loc"])), "what": str(each["msg"])} for each in error.errors()[:20]]
+        errors = [
+            {"at": _shown(".".join(map(str, each["loc"][:DEEPEST]))), "what": _shown(str(each["msg"]))}
+            for each in error.errors()[:SHOWN_ERRORS]
+        ]
         first = errors[0]
         return answer(422, f"{first['at']}: {first['what']}.", errors=errors)
 

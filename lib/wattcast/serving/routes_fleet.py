@@ -1,5 +1,6 @@
 """The fleet: overview, buildings, models, accuracy."""
 
+import asyncio
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -85,9 +86,9 @@ def building(request: Request, lake: Lake, building_id: BuildingId) -> Response:
     responses=IN_ANY_FORMAT,
     summary="Errors of forecasts against what happened",
 )
-def accuracy(
+async def accuracy(
     request: Request,
-    lake: Lake,
+    server: Server,
     by: Annotated[Literal["building", "model", "lead", "hour", "day"], Query()] = "model",
     building_id: Name = None,
     model_name: Name = None,
@@ -98,10 +99,21 @@ def accuracy(
     form: Asked = None,
 ) -> Response:
     """Of the last 28 days, or of the hours between `from` and `to`. `hour` is the local hour of the day, `day` is UTC."""
-    newest = lake.lake.table("forecast_scores").newest("target_hour") or lake.now()
-    first, last = time_range(start, end, newest=newest + HOUR, days=28, most=lake.settings.serving.max_history_days)
-    wanted = {"building_id": building_id, "model_name": model_name, "model_version": model_version, "purpose": purpose}
-    return items(request, errors_of(lake, by, first, last, wanted), Accuracy, asked=form)
+    lake = server.snapshot
+
+    def answered() -> Response:
+        newest = lake.lake.table("forecast_scores").newest("target_hour") or lake.now()
+        first, last = time_range(start, end, newest=newest + HOUR, days=28, most=lake.settings.serving.max_history_days)
+        wanted = {
+            "building_id": building_id,
+            "model_name": model_name,
+            "model_version": model_version,
+            "purpose": purpose,
+        }
+        return items(request, errors_of(lake, by, first, last, wanted), Accuracy, asked=form)
+
+    with server.sums.one():
+        return await asyncio.get_running_loop().run_in_executor(server.summing, answered)
 
 
 @router.get(

@@ -302,7 +302,7 @@ class Overview(_Item):
 class Standing(_Item):
     """Whether the server can answer, and what it lacks."""
 
-    status: Literal["ready", "degraded", "starting"]
+    status: Literal["ready", "degraded", "starting", "stopped"]
     as_of: datetime | None
     snapshot_age_seconds: float | None
     problems: dict[str, str]

@@ -3,6 +3,7 @@ never wait for that. What is held is bounded by the number of buildings, devices
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -10,13 +11,13 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from wattcast.serving.feed import Event, Feed
-from wattcast.serving.formats import timestamp
 from wattcast.serving.newest import Kept, Newest
 from wattcast.serving.problems import Unavailable
-from wattcast.serving.tables import Lake, Table
+from wattcast.serving.tables import Commit, Lake, Table, readable
 from wattcast.settings import Settings
 
 log = logging.getLogger("wattcast.serving")
@@ -46,7 +47,9 @@ PARTS = {
         DEVICE_COLUMNS, MONTH, ds.field("accepted"),
     ),
 }  # fmt: skip
-NEEDED = ("forecasts", "buildings")  # to be ready
+TABLES = ("forecasts", "buildings", "alerts", "health", "received_readings", "hourly_usage", "forecast_scores")
+ROWS_AT_ONCE = 500  # of what is new, so that requests have their turn in between
+OVERDUE_SECONDS = 30  # of a look at all tables
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Snapshot:
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.lake, self.feed, self.state = settings, Lake(settings.lake_uri), Feed(), State()
+        self._looked = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="snapshot", daemon=True)
 
@@ -84,21 +88,22 @@ class Snapshot:
 
     def refresh(self) -> None:
         """Look at every table once; what cannot be read stays as it was, and `lake.problems` says why."""
-        before, problems = self.state, False
-        for name in (
-            "forecasts",
-            "buildings",
-            "alerts",
-            "health",
-            "received_readings",
-            "hourly_usage",
-            "forecast_scores",
-        ):
-            table = self.lake.look(name)
-            problems |= table is None or not self._taken(table)
-        if not problems:
+        before = self.state
+        unread = [name for name in TABLES if not self._is_read(name)]
+        if not unread:
             self.state = replace(self.state, looked_at=datetime.now(UTC))
         self.feed.publish(_events(before, self.state))
+        self._looked = time.monotonic()
+
+    @property
+    def has_died(self) -> bool:
+        """Whether the thread has ended of itself, by a fault that is in the log."""
+        return self._thread.ident is not None and not self._thread.is_alive() and not self._stop.is_set()
+
+    def overdue_seconds(self) -> float | None:
+        """How long ago the last look ended, where another should have by now."""
+        since = time.monotonic() - self._looked
+        return since if since > OVERDUE_SECONDS + self.settings.serving.refresh_seconds else None
 
     def now(self) -> datetime:
         """The time by which ages are told: this machine's, or, where readings are replayed, that of their arrival and what has
@@ -113,6 +118,10 @@ class Snapshot:
 
     def is_stale(self, issued_at: datetime) -> bool:
         return self.now() - issued_at > timedelta(minutes=self.settings.serving.stale_after_minutes)
+
+    def commits(self) -> dict[str, Commit]:
+        """Of which versions the parts are."""
+        return {name: part.table.commit for name, part in self.state.parts.items()}
 
     def part(self, name: str) -> Newest:
         """The newest rows of a table.
@@ -132,40 +141,57 @@ class Snapshot:
             self.refresh()
             self._stop.wait(self.settings.serving.refresh_seconds)
 
-    def _taken(self, table: Table) -> bool:
-        """Whether all that is held of a table is of this version now."""
+    def _is_read(self, name: str) -> bool:
+        """Whether a table is at its newest version now, and all that is held of it; if not, `lake.problems` says why."""
         try:
-            parts = {
-                name: kept.newest(table, self.state.parts.get(name))
-                for name, kept in PARTS.items()
-                if kept.table == table.name
-            }
-            for part in parts.values():
-                _ = part.index  # made here and not when a request first asks
-            self.state = replace(self.state, parts=self.state.parts | parts)
-            if table.name == "buildings":
-                rows = table.rows(METADATA_COLUMNS).to_pylist()
-                self.state = replace(self.state, metadata={row["building_id"]: row for row in rows})
-            if table.name == "received_readings":
-                self.state = replace(self.state, as_of=table.newest("kafka_timestamp"), heard_at=table.committed_at)
+            table = self.lake.look(name)
+            with readable(name):
+                self._take(table)
         except Unavailable as error:
-            if self.lake.problems.get(table.name) != error.detail:
+            if self.lake.problems.get(name) != error.detail:
                 log.warning("%s", error.detail)
-            self.lake.problems[table.name] = error.detail
+            self.lake.failed(name, error.detail)
             return False
-        self.lake.problems.pop(table.name, None)
+        self.lake.publish(table)
         return True
+
+    def _take(self, table: Table) -> None:
+        """Hold what is to be held of this version.
+
+        Raises:
+            Unavailable: some of it cannot be read; then all stays as it was.
+        """
+        before, known = self.state, self.lake.known(table.name)
+        if table is known:
+            return
+        if known:
+            table.check_since(known)
+        kinds = {name: kept for name, kept in PARTS.items() if kept.table == table.name}
+        parts = {name: kept.newest(table, before.parts.get(name)) for name, kept in kinds.items()}
+        for part in parts.values():
+            _ = part.index  # made here and not when a request first asks
+        after = replace(before, parts=before.parts | parts)
+        if table.name == "buildings":
+            rows = table.rows(METADATA_COLUMNS).to_pylist()
+            after = replace(after, metadata={row["building_id"]: row for row in rows})
+        if table.name == "received_readings":
+            as_of = table.newest("kafka_timestamp")
+            if as_of != before.as_of:  # upkeep makes nothing younger
+                after = replace(after, as_of=as_of, heard_at=table.written_at)
+        self.state = after
 
 
 def _events(before: State, after: State) -> Iterator[Event]:
-    """What a reader should hear of: every new forecast and change of an alert, and the newest arrival."""
-    for row in _new(before, after, "forecasts", ("forecast_id",), ("building_id", "origin", "method")):
-        yield Event("forecast", row["building_id"], row | {"origin": timestamp(row["origin"])})
+    """What a reader should hear of: every new forecast and all of them in one, every change of an alert, the newest arrival."""
+    made = list(_new(before, after, "forecasts", ("forecast_id",), ("building_id", "origin", "method")))
+    for row in made:
+        yield Event("forecast", row["building_id"], row)
+    if made:
+        yield Event("forecasts", None, {"forecasts": len(made), "origin": max(row["origin"] for row in made)})
     for row in _new(before, after, "alerts", ("alert_id", "changed_at", "state"), ALERT_COLUMNS):
-        data = {name: timestamp(value) if isinstance(value, datetime) else value for name, value in row.items()}
-        yield Event("alert", None, data)
+        yield Event("alert", None, row)
     if after.as_of and after.as_of != before.as_of:
-        yield Event("as_of", None, {"as_of": timestamp(after.as_of)})
+        yield Event("as_of", None, {"as_of": after.as_of})
 
 
 def _new(
@@ -175,7 +201,12 @@ def _new(
     was, now = before.parts.get(part), after.parts.get(part)
     if was is None or now is None or was is now:
         return
-    known = set(zip(*(was.rows[name].to_pylist() for name in by), strict=True))
-    keys = zip(*(now.rows[name].to_pylist() for name in by), strict=True)
-    fresh = now.rows.filter(pa.array([key not in known for key in keys], pa.bool_()))
-    yield from fresh.select(list(columns)).to_pylist()
+    is_known = pc.is_in(_keys(now.rows, by), value_set=_keys(was.rows, by))
+    fresh = now.rows.select(list(columns)).filter(pc.invert(is_known))
+    for some in fresh.to_batches(max_chunksize=ROWS_AT_ONCE):
+        yield from some.to_pylist()
+
+
+def _keys(rows: pa.Table, by: tuple[str, ...]) -> pa.ChunkedArray:
+    """A text for each row that says what it is by some columns."""
+    return pc.binary_join_element_wise(*(pc.cast(rows[name], pa.string()) for name in by), "\n")

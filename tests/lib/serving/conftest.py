@@ -30,18 +30,23 @@ def forecaster(model: Predictor | None = None) -> Forecaster:
 
 
 @contextmanager
-def served(current: Settings, forecaster: Forecaster | None = None, *, auth: bool = False) -> Iterator[httpx.Client]:
-    """A client of a server of its own, which has looked at the lake once."""
+def served(
+    current: Settings, forecaster: Forecaster | None = None, *, auth: bool = False, send_buffer_bytes: int | None = None
+) -> Iterator[httpx.Client]:
+    """A client of a server of its own, which has looked at the lake once; `send_buffer_bytes` is what its connections hold of an
+    answer that nobody takes."""
     made = app(current, forecaster, auth=auth)
     made.state.serving.snapshot.refresh()
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        if send_buffer_bytes:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         serving = server(made, current.serving)
         thread = threading.Thread(target=serving.run, args=([listening],), daemon=True)
         thread.start()
         try:
             with httpx.Client(base_url=address, timeout=60) as client:
-                client.app = made  # type: ignore[attr-defined]
+                client.app, client.server = made, serving  # type: ignore[attr-defined]
                 while not serving.started and thread.is_alive():
                     thread.join(0.02)
                 yield client

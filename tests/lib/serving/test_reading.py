@@ -17,6 +17,7 @@ from tests.lib.serving.conftest import served, settings_of
 from tests.lib.serving.lake import END, append, forecasts_of, write_lake
 
 from wattcast.devices import devices
+from wattcast.serving import fleet
 
 
 def rows(state: Path, table: str) -> pd.DataFrame:
@@ -151,9 +152,7 @@ def test_devices_say_what_is_wrong(client: httpx.Client) -> None:
         "meter-0": "ok", "meter-1": "ok", "meter-2": "stuck", "meter-3": "ok", "meter-4": "silent",
     }  # fmt: skip
     assert (found["meter-0"]["readings_24h"], found["meter-0"]["rejected_24h"]) == (24, 1)
-    assert (
-        found["meter-0"]["last_rejected_for"] == ["measured_at.without_zone"] or found["meter-0"]["last_rejected_for"]
-    )
+    assert found["meter-0"]["last_rejected_for"] == ["not_json"]
     assert [row["device_id"] for row in get(client, "/v1/devices", state="silent")["items"]] == ["meter-4"]
 
 
@@ -255,23 +254,72 @@ def test_buildings_models_and_overview(client: httpx.Client) -> None:
     assert fleet["alerts"] == {"critical": 1, "warning": 1}
 
 
-@pytest.mark.parametrize("path", ["/v1/buildings", "/v1/buildings/building-0/history", "/v1/forecasts", "/v1/rejected"])
+def cell(value: Any) -> str:
+    """A value of JSON as CSV shows it."""
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def plain(value: Any) -> Any:
+    """A value of Arrow as JSON shows it."""
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/buildings",
+        "/v1/buildings/building-0/history",
+        "/v1/forecasts",
+        "/v1/rejected",
+        "/v1/devices",
+        "/v1/alerts",
+    ],
+)
 def test_csv_and_arrow_hold_what_json_holds(client: httpx.Client, path: str) -> None:
     in_json = get(client, path)["items"]
     if path == "/v1/forecasts":
-        in_json = [each for one in in_json for each in one["hours"]]
+        in_json = [{**one, **hour} for one in in_json for hour in one["hours"]]
+        for row in in_json:
+            del row["hours"]
     as_csv = client.get(path, headers={"Accept": "text/csv"})
-    as_arrow = client.get(path, params={"format": "arrow"})
+    as_arrow = client.get(path, headers={"Accept": "application/vnd.apache.arrow.stream"})
     assert as_csv.headers["content-type"].startswith("text/csv")
     table = pa.ipc.open_stream(as_arrow.content).read_all()
-    lines = list(csv.DictReader(io.StringIO(as_csv.text)))
-    assert len(lines) == len(table) == len(in_json) > 0
-    key = "target_hour" if path == "/v1/forecasts" else next(iter(in_json[0]))
-    assert [line[key] for line in lines] == [row[key] for row in in_json]
-    column = table[key].to_pylist()
-    assert [each if isinstance(each, str) else each.isoformat().replace("+00:00", "Z") for each in column] == [
-        row[key] for row in in_json
+    ages = dict.fromkeys({"age_seconds"} & set(in_json[0]))  # which go on between two answers
+    lines = csv.DictReader(io.StringIO(as_csv.text))
+    assert in_json
+    assert [line | ages for line in lines] == [
+        {name: cell(value) for name, value in row.items()} | ages for row in in_json
     ]
+    in_arrow = [{name: plain(value) for name, value in row.items()} for row in table.to_pylist()]
+    assert [row | ages for row in in_arrow] == [row | ages for row in in_json]
+
+
+@pytest.mark.parametrize(
+    ("accept", "media"),
+    [
+        ("text/csv;q=0, */*", "application/json"),
+        ("text/csv; q=0.5, application/json; q=0.4", "text/csv"),
+        ("application/json, text/csv;q=0.9", "application/json"),
+        ("text/html, text/csv;q=0.8, */*;q=0.1", "text/csv"),
+        ("text/csvx", "application/json"),
+        ("text/csv;q=much", "application/json"),
+    ],
+)
+def test_format_is_the_one_that_is_wanted_most(client: httpx.Client, accept: str, media: str) -> None:
+    assert client.get("/v1/alerts", headers={"Accept": accept}).headers["content-type"].startswith(media)
+
+
+def test_devices_are_made_once_for_all_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_lake(tmp_path / "lake", buildings=3, days=2)
+    made = []
+    devices = fleet.devices
+    monkeypatch.setattr("wattcast.serving.app.devices", lambda *of: made.append(1) or devices(*of))
+    with served(settings_of(tmp_path)) as client:
+        assert len(pages(client, "/v1/devices", limit=1)) == 3
+        assert len(made) == 1
 
 
 def test_known_answer_is_not_sent_again_and_a_new_forecast_is(tmp_path: Path) -> None:

@@ -116,9 +116,12 @@ async function readOverview() {
   showState();
 }
 
+// Not each forecast: one event a commit says that there are new ones.
+const EVENTS = "/v1/events?kind=alert&kind=as_of&kind=forecasts";
+
 function heard({ event, data }) {
   if (event === "alert" && data.state === "firing") announce(`New alert: ${data.message}`);
-  if (event === "forecast" && data.building_id === page?.buildingId) announce("A new forecast of this building is in.");
+  if (event === "forecasts" && page?.buildingId) announce("New forecasts are in.");
   refreshSoon();
 }
 
@@ -199,4 +202,4 @@ onUnauthorised(askForKey);
 showSignOut();
 await readOverview();
 show({ byPerson: false });
-follow("/v1/events", { heard, state: (events) => showLive({ events }) });
+follow(EVENTS, { heard, state: (events) => showLive({ events }) });
