@@ -17,7 +17,7 @@ import pyarrow.dataset as ds
 from wattcast.serving.feed import Event, Feed
 from wattcast.serving.newest import Kept, Newest
 from wattcast.serving.problems import Unavailable
-from wattcast.serving.tables import Commit, Lake, Table, readable
+from wattcast.serving.tables import Lake, Table, readable
 from wattcast.settings import Settings
 
 log = logging.getLogger("wattcast.serving")
@@ -118,10 +118,6 @@ class Snapshot:
 
     def is_stale(self, issued_at: datetime) -> bool:
         return self.now() - issued_at > timedelta(minutes=self.settings.serving.stale_after_minutes)
-
-    def commits(self) -> dict[str, Commit]:
-        """Of which versions the parts are."""
-        return {name: part.table.commit for name, part in self.state.parts.items()}
 
     def part(self, name: str) -> Newest:
         """The newest rows of a table.
