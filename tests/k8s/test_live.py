@@ -32,7 +32,7 @@ UNDISTURBED = {  # where another run of the same topic writes
     "WATTCAST_CHECKPOINTS": f"{STATE}/undisturbed/checkpoints",
     "WATTCAST_KAFKA__FORECASTS_TOPIC": "forecasts-undisturbed",
 }
-FACTS = {"received_readings": "raw", "hourly_usage": "as_of", "forecasts": "created_at"}  # and what may differ
+FACTS = {"received_readings": "", "hourly_usage": "as_of", "forecasts": "created_at"}  # and what may differ
 
 
 def test_pods_run_as_nobody_at_the_level_that_the_namespace_enforces(readings: Live) -> None:
