@@ -23,6 +23,7 @@ import pyarrow as pa
 import typer
 from deltalake import write_deltalake
 
+from wattcast import program
 from wattcast.settings import project_folder
 
 LEADS, ORIGINS, COMMIT_SECONDS, START_SECONDS, WARM_SECONDS = 24, 24, 10, 120, 5
@@ -42,7 +43,7 @@ class Load:
 def main(
     buildings: Annotated[int, typer.Option(min=1, help="In the lake.")] = 10_000,
     per_second: Annotated[int, typer.Option(min=1, help="Requests, sent whether or not others were answered.")] = 300,
-    connections: Annotated[int, typer.Option(min=1)] = 50,
+    connections: Annotated[int, typer.Option(min=1, help="Over which they are sent.")] = 50,
     seconds: Annotated[int, typer.Option(min=5, help="How long.")] = 60,
     port: Annotated[int, typer.Option(min=0, max=65535, help="For the server, on loopback; 0: a free one.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
@@ -224,4 +225,4 @@ async def _client(due: asyncio.Queue[tuple[float, str]], times: list[float], ori
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    program.run(main, "benchmark-serving")

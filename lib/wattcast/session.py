@@ -1,9 +1,11 @@
 """The Spark session: conf/spark-defaults.conf everywhere, conf/spark-local.conf where no cluster gave one."""
 
+import logging
 import os
 import sys
 from urllib.parse import urlparse
 
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from wattcast.settings import S3_SCHEMES, Settings, project_folder, spark_conf
@@ -22,6 +24,8 @@ def spark_session(settings: Settings, *, name: str) -> SparkSession:
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # which repeat each error as JSON
+        PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)
     return spark
 
 
