@@ -61,9 +61,8 @@ def contracts_table(checked: "Sequence[Checked]") -> Table:
 def audit_table(partitions: list[PartitionAudit]) -> Table:
     title = "Audit: is every committed Kafka record one row?"
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption_justify="left")
-    for name in ("topic", "partition", "accepted", "rejected", "offsets", "broker", "lag"):
-        table.add_column(name, overflow="fold")
-    table.add_column("verdict", no_wrap=True)
+    for name in ("topic", "partition", "accepted", "rejected", "offsets", "broker", "lag", "verdict"):
+        table.add_column(name, overflow="fold", no_wrap=name not in ("topic", "offsets", "broker"))
     for each in partitions:
         offsets = "none" if each.first_offset is None else f"{each.first_offset} to {each.last_offset}"
         table.add_row(

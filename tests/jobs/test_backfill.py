@@ -145,6 +145,13 @@ def test_a_backfill_goes_on_beside_the_jobs_of_another_process(past: Past) -> No
     assert "4 forecasts added" in said
 
 
+def test_a_backfill_of_an_empty_lake_says_that_there_are_no_readings(once: Run) -> None:
+    with command(once, "run", "backfill", "--from", "2026-03-08", "--to", "2026-03-08T02:00") as process:
+        said, problems = process.communicate(timeout=300)
+    assert (process.returncode, "0 hours and 0 forecasts added" in said) == (0, True), problems
+    assert problems.splitlines()[-1] == "The lake has no readings yet: `wattcast run ingest` receives them."
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

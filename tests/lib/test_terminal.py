@@ -6,6 +6,8 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from wattcast.audit import PartitionAudit
+from wattcast.report import audit_table
 from wattcast.terminal import plain, show
 from wattcast_models.model_tables import config_table
 
@@ -36,3 +38,18 @@ def test_what_goes_into_a_pipe_is_not_cut(capsys: pytest.CaptureFixture[str]) ->
     table.add_row("x" * 300, "y" * 300)
     show(table)
     assert "x" * 300 in capsys.readouterr().out
+
+
+def test_the_verdict_of_an_audit_is_whole_in_eighty_columns() -> None:
+    clean = PartitionAudit("readings", 0, 1_234_567, 1_222_222, 12_345, 0, 1_234_566, 0, 1_234_567, 0, 0, 0, ())
+    broken = PartitionAudit("weather-forecasts", 12, 9, 9, 0, 0, 20, 0, 15, 0, 3, 12, ((17, 19), (25, 29)), 4)
+    text = shown(audit_table([clean, broken]))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "clean" in text
+    assert "NOT CLEAN" in text
+    assert "1,222,222" in text
+    said = (
+        "weather-forecasts, partition 12: LOST offsets 17-19, 25-29; 3 DOUBLED; TOPIC RECREATED; 4 JUDGED WRONGLY; "
+        "12 unverifiable (gone from the broker)."
+    )
+    assert said in " ".join(text.split())

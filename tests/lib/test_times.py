@@ -1,6 +1,9 @@
 """Times on the command line are UTC unless they name another zone, and what is none is a sentence."""
 
 import argparse
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -39,3 +42,19 @@ def test_a_parser_of_arguments_shows_the_reason(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit):
         parser.parse_args(["--at", "noon"])
     assert "argument --at: noon is no time of ISO 8601" in capsys.readouterr().err
+
+
+SHIFTED = """
+from datetime import datetime
+from pyspark.sql import functions as F
+from wattcast.session import small_session
+from wattcast.settings import settings
+spark = small_session(settings(), name="times")
+print(*spark.range(1).select(F.lit(datetime(2026, 7, 1)).cast("string"), F.expr("TIMESTAMP '2026-07-01'")).first())
+"""
+
+
+def test_times_of_spark_are_utc_wherever_the_machine_is() -> None:
+    environment = os.environ | {"TZ": "America/New_York"}
+    done = subprocess.run([sys.executable, "-c", SHIFTED], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "2026-07-01 00:00:00 2026-07-01 00:00:00\n"
