@@ -158,6 +158,9 @@ def test_documentation_has_the_commands_of_a_tour() -> None:
         "train",
         "models",
         "backtest",
+        "devices",
+        "check-reading",
+        "serve",
         "down",
     }
 
