@@ -5,7 +5,7 @@ import runpy
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -48,7 +48,7 @@ MODEL_JOBS = {
     "serve": "Serve the REST API and the dashboard.",
     "models": "Versions of models: register, compare, promote, roll back, or set one here.",
 }
-EXTRA = {"allow_extra_args": True, "ignore_unknown_options": True}
+EXTRA: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True}
 SHOWN_ROWS = 100
 PASSED_ON = EXTRA | {"help_option_names": []}
 IntervalMinutes = Annotated[
