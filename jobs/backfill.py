@@ -5,11 +5,13 @@ purpose; none reaches the topic.
 """
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
 from pyspark.sql import functions as F
+from rich.markup import escape
 from rich.progress import Progress
 
 from aggregate import missing_hours
@@ -17,7 +19,8 @@ from forecast import missing
 from wattcast.errors import told
 from wattcast.forecasting import LIVE, Span
 from wattcast.hourly import hours_of
-from wattcast.job import Run, configure_logging, instant, opened
+from wattcast.job import Run, configure_logging, opened
+from wattcast.times import on_the_hour
 
 FORECASTS_AT_ONCE, MOST_DAYS_AT_ONCE = 20_000, 7
 HOUR = timedelta(hours=1)
@@ -33,7 +36,7 @@ def backfill(run: Run, span: Span, buildings: Sequence[str] = ()) -> tuple[int, 
     chunks = list(_chunks(span, timedelta(days=days)))
     hours = forecasts = 0
     with Progress() as progress:
-        for chunk in progress.track(chunks, description=f"backfill {span.purpose}"):
+        for chunk in progress.track(chunks, description=escape(f"backfill {span.purpose}")):
             hours += _hours(run, chunk, buildings)
             forecasts += run.lake.append("forecasts", partial(missing, run, span=chunk, buildings=buildings))
     return hours, forecasts
@@ -55,13 +58,13 @@ def _chunks(span: Span, length: timedelta) -> Iterator[Span]:
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Recompute hours and issue forecasts for past origins")
-    parser.add_argument(
-        "--from", dest="first", type=_on_the_hour, required=True, help="first origin (ISO 8601, on the hour)"
+    parser = argparse.ArgumentParser(
+        prog="wattcast run backfill", description="Recompute hours and issue forecasts for past origins"
     )
     parser.add_argument(
-        "--to", dest="end", type=_on_the_hour, required=True, help="end of the origins, itself not included"
+        "--from", dest="first", type=_origin, required=True, help="first origin (ISO 8601, on the hour)"
     )
+    parser.add_argument("--to", dest="end", type=_origin, required=True, help="end of the origins, itself not included")
     parser.add_argument(
         "--buildings", type=lambda text: text.split(","), default=[], help="ids with commas between; default: all"
     )
@@ -75,11 +78,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _on_the_hour(text: str) -> datetime:
-    value = instant(text)
-    if value != value.replace(minute=0, second=0, microsecond=0):
-        raise argparse.ArgumentTypeError(f"{text} is not on the hour")
-    return value
+def _origin(text: str) -> datetime:
+    """As naive UTC, as Spark gives times."""
+    return on_the_hour(text).replace(tzinfo=None)
 
 
 @told()
@@ -92,7 +93,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         hours, forecasts = backfill(
             run, Span(options.first, options.end - HOUR, purpose, options.hindsight), options.buildings
         )
+        has_readings = bool(hours or run.lake.table("received_readings").head(1))
     print(f"{purpose}: {hours} hours and {forecasts} forecasts added")
+    if not has_readings:
+        print("The lake has no readings yet: `wattcast run ingest` receives them.", file=sys.stderr)
 
 
 if __name__ == "__main__":

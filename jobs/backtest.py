@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Annotated, Protocol
 
 import typer
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from wattcast import program
+from wattcast.errors import message
+from wattcast.terminal import plain, show
 from wattcast_models import artifact
 from wattcast_models.backtest import Results, model_method, model_name, scored, scores, summary, with_reference
 from wattcast_models.baselines import METHODS, Method, baseline
@@ -94,9 +96,9 @@ def main(
                     evaluation=evaluation(results, predictors[0], rolling, data),
                 )
     except (ValueError, OSError) as error:
-        typer.echo(f"wattcast backtest: {error}", err=True)
+        typer.echo(f"wattcast backtest: {message(error)}", err=True)
         raise typer.Exit(2) from error
-    Console().print(table(results, model_name(predictors[0])))
+    show(table(results, model_name(predictors[0])))
 
 
 class Source(Protocol):
@@ -196,7 +198,7 @@ def table(results: Results, main: str) -> Table:
     """Medians over the buildings, the methods side by side, on the same hours."""
     shown = Table(title=f"Median of {len(results.buildings)} buildings, % of mean load")
     for heading in ("", "NRMSE", "NMAE", "NMBE", "pinball", "P10-P90 covers", f"{main} / this (95 %)", "better for"):
-        shown.add_column(heading, justify="right" if heading else "left")
+        shown.add_column(plain(heading), justify="right" if heading else "left")
     for line in lines(results, main):
         medians = [
             line.medians[name].value for name in ("nrmse_pct", "nmae_pct", "nmbe_pct", "pinball_pct", "coverage_pct")
@@ -205,12 +207,12 @@ def table(results: Results, main: str) -> Table:
         against = (
             ["-", "-"] if line.method == main else [f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})", of]
         )
-        shown.add_row(line.method, *(f"{value:.1f}" if isfinite(value) else "-" for value in medians), *against)
+        shown.add_row(plain(line.method), *(f"{value:.1f}" if isfinite(value) else "-" for value in medians), *against)
     if results.skipped:
         first = "; ".join(f"{building_id} {why}" for building_id, why in list(results.skipped.items())[:3])
-        shown.caption = f"{len(results.skipped)} not scored: {first}"
+        shown.caption = plain(f"{len(results.skipped)} not scored: {first}")
     return shown
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    program.run(main, "backtest")

@@ -12,6 +12,8 @@ import torch
 import typer
 from rich.progress import track
 
+from wattcast import program
+from wattcast.errors import message
 from wattcast_models.artifact import shipped_artifact
 from wattcast_models.features import features_by_day
 from wattcast_models.predictor import ROWS_AT_ONCE, Predictor, network_of
@@ -33,7 +35,7 @@ def main(
         predictor = Predictor.read(model or shipped_artifact())
         found = measured(predictor, lead_hours=lead_hours, batches=batches)
     except (ValueError, OSError) as error:
-        typer.echo(f"wattcast benchmark: {error}", err=True)
+        typer.echo(f"wattcast benchmark: {message(error)}", err=True)
         raise typer.Exit(2) from error
     typer.echo(
         f"{predictor.name} {predictor.version}, {lead_hours} hours ahead: {found['forecasts_per_second']:,.0f} forecasts per "
@@ -78,4 +80,4 @@ def measured(predictor: Predictor, *, lead_hours: int, batches: int) -> dict[str
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    program.run(main, "benchmark")

@@ -22,6 +22,7 @@ import psutil
 import typer
 
 from benchmark_lake import COMMIT_SECONDS, HOUR, keep_committing, names_of, write_lake
+from wattcast import program
 from wattcast.settings import project_folder
 
 ORIGINS, START_SECONDS, WARM_SECONDS, LOOK_SECONDS = 24, 120, 5, 2
@@ -44,7 +45,7 @@ class Load:
 def main(
     buildings: Annotated[int, typer.Option(min=1, help="In the lake.")] = 10_000,
     per_second: Annotated[int, typer.Option(min=1, help="Requests, sent whether or not others were answered.")] = 300,
-    connections: Annotated[int, typer.Option(min=1)] = 50,
+    connections: Annotated[int, typer.Option(min=1, help="Over which they are sent.")] = 50,
     seconds: Annotated[int, typer.Option(min=5, help="How long.")] = 60,
     streams: Annotated[int, typer.Option(min=0, help="Of events, open all the time.")] = 10,
     port: Annotated[int, typer.Option(min=0, max=65535, help="For the server, on loopback; 0: a free one.")] = 0,
@@ -212,4 +213,4 @@ async def _client(due: asyncio.Queue[tuple[float, str]], times: list[float], ori
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    program.run(main, "benchmark-serving")

@@ -2,19 +2,21 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from wattcast.errors import told
+from wattcast import program
+from wattcast.errors import message
 from wattcast.issued import Issued, issued
 from wattcast.ladder import MODEL_NEEDS_HOURS, WEEK, model_inputs
 from wattcast.settings import settings
+from wattcast.terminal import plain, show
+from wattcast.times import on_the_hour
 from wattcast_models.backtest import known_inputs, model_name
 from wattcast_models.champions import current_champions
 from wattcast_models.explain import explain
@@ -58,7 +60,7 @@ def main(
 ) -> None:
     """What drives a forecast: P50 = base + calendar + recent level + weather + occupancy, for each hour."""
     try:
-        origin = _hour(at) if at else None
+        origin = on_the_hour(at).replace(tzinfo=None) if at else None
         if data:
             explained = of_readings(building_id, data, buildings_file, origin, model, lead_hours)
         else:
@@ -68,12 +70,12 @@ def main(
         if csv_file:
             explained.explanation.frame.to_csv(csv_file, index=False, float_format="%.9g")
     except (ValueError, OSError) as error:
-        typer.echo(f"wattcast explain: {error}", err=True)
+        typer.echo(f"wattcast explain: {message(error)}", err=True)
         raise typer.Exit(2) from error
     if explained.remark:
         typer.echo(explained.remark, err=True)
     print(sentence(explained.explanation, explained.explanation.most_driven))
-    Console().print(table(building_id, explained))
+    show(table(building_id, explained))
 
 
 def of_readings(
@@ -153,7 +155,7 @@ def report(building_id: str, explained: Explained) -> dict[str, object]:
 def table(building_id: str, explained: Explained) -> Table:
     """A row per hour, in kWh; P50 is the sum of base and contributions."""
     found = explained.explanation
-    made = Table(title=f"What drives the forecast of {building_id} by {explained.model}, kWh")
+    made = Table(title=plain(f"What drives the forecast of {building_id} by {explained.model}, kWh"))
     for heading in ("hour", "P10", "P50", "P90", "base", *(group.replace("_", " ") for group in GROUPS)):
         made.add_column(heading, justify="left" if heading == "hour" else "right", no_wrap=True)
     for hour, time in enumerate(found.local_time):
@@ -163,23 +165,10 @@ def table(building_id: str, explained: Explained) -> Table:
     return made
 
 
-def _hour(text: str) -> datetime:
-    """A whole hour as naive UTC; ValueError for what is none."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"--at is a time such as 2026-03-20T00:00, not {text}.") from None
-    utc = time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
-    if utc != utc.replace(minute=0, second=0, microsecond=0):
-        raise ValueError(f"--at is a whole hour, not {text}.")
-    return utc
-
-
 def _registry() -> Registry:
     current = settings()
     return Registry(current.tracking_uri, current.model.registered_name)
 
 
 if __name__ == "__main__":
-    with told():
-        typer.run(main)
+    program.run(main, "explain")

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from rich.console import Console
 from rich.table import Table
 
 from wattcast.contracts import tables
 from wattcast.errors import FAILED, told
 from wattcast.job import configure_logging, opened
 from wattcast.maintenance import Files, Maintained, maintained
+from wattcast.terminal import plain, show
 
 STDOUT, STDERR = 1, 2
 
@@ -28,7 +28,7 @@ def report(done: Sequence[Maintained]) -> Table:
         counts = f"{each.before.count:,} → {each.after.count:,}"
         sizes = f"{_megabytes(each.before)} → {_megabytes(each.after)} MB"
         numbers = (f"{each.rows_deleted:,}", f"{each.vacuumed:,}", f"{each.seconds:.1f}")
-        table.add_row(each.table, counts, sizes, *numbers, each.left_for)
+        table.add_row(each.table, counts, sizes, *numbers, plain(each.left_for))
     return table
 
 
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.json:
         print(json.dumps({"tables": [asdict(each) for each in done]}, indent=2))
     else:
-        Console().print(report(done))
+        show(report(done))
     sys.exit(FAILED if any(each.left_for for each in done) else 0)
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markdown import Markdown
 
-from wattcast.errors import FAILED, REFUSED, told
+from wattcast.errors import FAILED, message, refuse, told
 from wattcast.settings import Settings, settings
+from wattcast.terminal import show as shown
 from wattcast_models import artifact, champions, promotion
 from wattcast_models.card import model_card
 from wattcast_models.model_tables import config_table, events_table, verdict_table, versions_table
-from wattcast_models.named import HELP, Model, named
+from wattcast_models.named import HELP, SHIPPED, Model, named
 from wattcast_models.predictor import Predictor
 from wattcast_models.readings import Building, read_buildings
 from wattcast_models.reference import reference as made_reference
@@ -49,7 +49,7 @@ def register(folder: Annotated[Path, typer.Argument(help="Folder with model.pt a
 def list_versions() -> None:
     """All registered versions and of what they are champions."""
     registry = _registry()
-    _print(versions_table(registry.versions(), registry.aliases()))
+    shown(versions_table(registry.versions(), registry.aliases()))
 
 
 @app.command()
@@ -57,9 +57,9 @@ def show(version: Annotated[str, typer.Argument(help=f"{HELP} Default: what fore
     """What a version is and what happened to it."""
     model = _model(version) if version else _now()
     print(f"{model.predictor.name} {model.predictor.version}" + ("" if version else f", {_why()}"))
-    _print(config_table(model.predictor.config, title=str(model)))
+    shown(config_table(model.predictor.config, title=str(model)))
     if model.version and model.version.events:
-        _print(events_table(model.version.events))
+        shown(events_table(model.version.events))
 
 
 @app.command()
@@ -72,7 +72,7 @@ def compare(
     """How the gate would judge A as the challenger of B."""
     challenger, champion = _model(a), _model(b)
     verdict = _judged(challenger.predictor, champion.predictor, read_buildings(data, buildings_file))
-    _print(verdict_table(str(challenger), str(champion), verdict))
+    shown(verdict_table(str(challenger), str(champion), verdict))
     for reason in verdict.reasons:
         print(f"- {reason}")
 
@@ -95,8 +95,9 @@ def promote(
         raise promotion.PromotionError("The gate judges on readings: give it --data FILE.")
     challenger = _model(version).version
     if challenger is None:
+        folder = artifact.shipped_artifact() if version == SHIPPED else version
         raise promotion.PromotionError(
-            f"{version} is not registered: `wattcast models register {version}` first, then promote its number."
+            f"{version} is not registered: `wattcast models register {folder}` first, then promote its number."
         )
     event = promotion.promote(
         registry, challenger, read_buildings(data, buildings_file) if data else [],
@@ -176,7 +177,7 @@ def card(version: Annotated[str, typer.Argument(help=f"{HELP} Default: what fore
     """The model card, as Markdown."""
     text = model_card((_model(version) if version else _now()).predictor.config)
     if sys.stdout.isatty():
-        _print(Markdown(text))
+        shown(Markdown(text))
     else:
         print(text, end="")
 
@@ -229,17 +230,12 @@ def _models() -> Path:
     return settings().state / "models"
 
 
-def _print(what: object) -> None:
-    Console().print(what)
-
-
 @told()
 def main() -> None:
     try:
         app(prog_name="wattcast models")
     except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(REFUSED)
+        refuse(message(error))
 
 
 if __name__ == "__main__":

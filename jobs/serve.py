@@ -12,10 +12,12 @@ from typing import Annotated
 
 import typer
 
-from wattcast.errors import told
+from wattcast import program
 from wattcast.ladder import Predictor
 from wattcast.logs import configure_logging
+from wattcast.ports import listening
 from wattcast.serving.app import Forecaster, Registered, app
+from wattcast.serving.keys import Keys, KeysError
 from wattcast.serving.server import needs_keys, server
 from wattcast.settings import Settings, cache_folder, settings
 from wattcast_models.champions import Champions, current_champions
@@ -25,7 +27,7 @@ from wattcast_models.scopes import Scope
 
 log = logging.getLogger("wattcast")
 
-FOLLOW_SECONDS = 10
+FOLLOW_SECONDS, LEAVE_SECONDS = 10, 20
 SWITCH_SECONDS = 0.0005  # requests do not wait long for the thread that refreshes
 
 
@@ -49,6 +51,7 @@ class Following:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
+        self._thread.join(LEAVE_SECONDS)  # to end while it imports torch aborts the process
         if self._process:
             self._process.shutdown(wait=False, cancel_futures=True)
 
@@ -136,11 +139,22 @@ def main(
     sys.setswitchinterval(SWITCH_SECONDS)
     for number in (signal.SIGTERM, signal.SIGINT):  # which uvicorn raises anew when it has ended
         signal.signal(number, lambda *_: sys.exit(0))
-    with Following(current) as following:
-        log.info("http://%s:%s serves %s%s", options.host, options.port, current.lake_uri, " to keys" if auth else "")
-        server(app(current, following.forecaster(), auth=auth), options).run()
+    with listening("The API", options.host, options.port) as place, Following(current) as following:
+        serving = server(app(current, following.forecaster(), auth=auth), options)
+        at, to = place.getsockname()[1], " to keys" if auth else ""
+        log.info("http://%s:%s serves %s%s", options.host, at, current.lake_uri, to)
+        if auth and not has_keys(current):
+            log.warning("No key is valid: requests are refused until `wattcast keys create NAME` has made one.")
+        serving.run([place])
+
+
+def has_keys(current: Settings) -> bool:
+    """Whether any request can be allowed; true where that cannot be told, which the server says itself."""
+    try:
+        return any(key.revoked_at is None for key in Keys.of(current).all())
+    except KeysError:
+        return True
 
 
 if __name__ == "__main__":
-    with told():
-        typer.run(main)
+    program.run(main, "serve")

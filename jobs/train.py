@@ -24,6 +24,8 @@ from training_arguments import (
     Set,
     Synthetic,
 )
+from wattcast import program
+from wattcast.errors import message
 from wattcast.settings import project_folder, settings
 from wattcast_models import artifact, charts, promotion
 from wattcast_models.artifact import ArtifactError
@@ -156,7 +158,7 @@ def main(
                 ):
                     typer.echo(line)
     except (ValueError, OSError) as error:
-        typer.echo(f"wattcast train: {error}", err=True)
+        typer.echo(f"wattcast train: {message(error)}", err=True)
         raise typer.Exit(2) from error
 
 
@@ -266,4 +268,4 @@ def git_commit() -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    program.run(main, "train")

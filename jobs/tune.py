@@ -6,11 +6,13 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from training_arguments import BuildingsFile, Data, ExcludeBuildingsOf, HoldOutShare, OptionsFile, Seed, Set, Synthetic
+from wattcast import program
+from wattcast.errors import message
 from wattcast.settings import project_folder, settings
+from wattcast.terminal import show
 from wattcast_models.options import as_yaml, parsed, read_options
 from wattcast_models.search_space import read_space
 from wattcast_models.training_data import TrainingData
@@ -53,9 +55,9 @@ def main(
         )
         out.write_text(f"{comment(found, source)}\n{as_yaml(found.options)}")
     except (ValueError, OSError) as error:
-        typer.echo(f"wattcast tune: {error}", err=True)
+        typer.echo(f"wattcast tune: {message(error)}", err=True)
         raise typer.Exit(2) from error
-    Console().print(table(found))
+    show(table(found))
     typer.echo(f"The best options are in {out}.")
 
 
@@ -88,4 +90,4 @@ def _short(value: object) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    program.run(main, "tune")

@@ -2,23 +2,31 @@
 
 import importlib
 import os
+import runpy
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from filelock import FileLock
 from pydantic import ValidationError
 from pyspark.errors import PySparkException
+from tests.test_docs import PROGRAMS
+from typer.testing import CliRunner
 
+import models
 from wattcast.broker import BrokerUnreachable, TopicRecreated
-from wattcast.cli import _said
+from wattcast.cli import _said, app
 from wattcast.errors import STATUS, message, told
 from wattcast.job import Run
 from wattcast.local.embedded.kafka_server import BrokerFailed, EmbeddedBroker
 from wattcast.settings import Settings, project_folder
+from wattcast_models.artifact import shipped_artifact
 
 WATTCAST = str(Path(sys.executable).with_name("wattcast"))
 HEAVY = ("pyspark", "torch", "great_expectations", "pandas", "numpy", "kafka", "pydantic", "rich")
@@ -98,6 +106,175 @@ def test_unknown_job_is_refused_with_the_known_ones() -> None:
     assert sentence(WATTCAST, "run", "dance", status=2) == known
 
 
+@pytest.mark.parametrize(
+    ("words", "usage"),
+    [
+        (["train"], "Usage: wattcast train "), (["tune"], "Usage: wattcast tune "), (["serve"], "Usage: wattcast serve "),
+        (["backtest"], "Usage: wattcast backtest "), (["explain"], "Usage: wattcast explain "),
+        (["benchmark"], "Usage: wattcast benchmark "), (["benchmark_serving"], "Usage: wattcast benchmark-serving "),
+        (["models", "promote"], "Usage: wattcast models promote "), (["maintain"], "usage: wattcast maintain "),
+        (["sql_gateway"], "usage: wattcast sql-gateway "), (["backfill"], "usage: wattcast run backfill "),
+        (["pipeline"], "usage: wattcast run pipeline "),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)  # fmt: skip
+def test_usage_of_a_job_names_the_command_that_runs_it(
+    words: list[str], usage: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["wattcast", *words[1:], "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(project_folder("jobs") / f"{words[0]}.py"), run_name="__main__")
+    assert (ended.value.code, capsys.readouterr().out[: len(usage)]) == (0, usage)
+
+
+def test_run_has_a_help_of_its_own_and_leaves_that_of_a_job_to_it() -> None:
+    assert CliRunner().invoke(app, ["run", "--help"], prog_name="wattcast").stdout.startswith("Usage: wattcast run ")
+    done = subprocess.run([WATTCAST, "run", "score", "--help"], capture_output=True, text=True, timeout=300, check=True)
+    assert "--close-at" in done.stdout
+
+
+def options_of(command: Any, path: str) -> Iterator[tuple[str, str | None]]:
+    """The options of a command and of those below it, each with its help."""
+    for parameter in command.params:
+        if parameter.param_type_name == "option":
+            yield f"{path} {parameter.opts[-1]}", parameter.help
+    for name, below in getattr(command, "commands", {}).items():
+        yield from options_of(below, f"{path} {name}")
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    programs = {"wattcast": app, "wattcast models": models.app}
+    for name, main in PROGRAMS.items():
+        programs[name] = typer.Typer()
+        programs[name].command()(main)
+    found = [each for name, one in programs.items() for each in options_of(typer.main.get_command(one), name)]
+    assert len(found) > 100
+    assert [option for option, said in found if not said] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["x.parquet", "--interval-minutes", "7"], "7 minutes do not divide an hour: take 5, 10, 15, 30 or 60."),
+        (["x.parquet", "--interval-minutes", "0"], "0 minutes do not divide an hour: take 5, 10, 15, 30 or 60."),
+        (["x.parquet", "--faults", "0.9"], "The share of faulty readings lies between 0 and 0.5."),
+        (["x.parquet", "--start", "0001-01-01"], "60 days from 0001-01-01 on do not lie in the years 1970 to 2199."),
+        (["x.parquet", "--start", "9999-12-31"], "60 days from 9999-12-31 on do not lie in the years 1970 to 2199."),
+        (["file/x.parquet"], "file: File exists."),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)  # fmt: skip
+def test_what_cannot_be_simulated_is_a_sentence(
+    options: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    assert sentence(WATTCAST, "simulate", *options, status=2) == f"{says}\n"
+
+
+def test_demo_refuses_what_it_cannot_replay_before_it_starts_a_broker(
+    no_broker: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "bad.csv"
+    file.write_text("when,building_id\n2026-01-01,a\n")
+    refused = {
+        (
+            "--data",
+            str(file),
+        ): "bad.csv needs the columns measured_at (or timestamp), building_id and energy_usage_kwh;",
+        ("--data", "none.csv"): "There is no file none.csv.",
+        ("--interval-minutes", "7"): "7 minutes do not divide an hour: take 5, 10, 15, 30 or 60.",
+    }
+    for options, says in refused.items():
+        assert sentence(WATTCAST, "demo", *options, status=2, environment=no_broker).startswith(says)
+    assert not (tmp_path / "demo" / "kafka").exists()
+
+
+@pytest.mark.parametrize(
+    ("time", "says"),
+    [("2026-01-01T00:00:00", "let `wattcast replay --naive-is-utc` take them as UTC."), ("yesterday", "is no time")],
+)
+def test_a_replay_names_the_option_for_times_without_a_zone(time: str, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "naive.csv"
+    file.write_text(f"timestamp,building_id,energy_usage_kwh\n{time},a,1\n")
+    environment = {"WATTCAST_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+    heard = said(WATTCAST, "replay", str(file), status=2, environment=environment)
+    assert says in heard
+    assert ("--naive-is-utc" in heard) == (time != "yesterday")
+
+
+@pytest.mark.parametrize("command", [["status"], ["up"], ["keys", "create", "me"], ["devices"]], ids=" ".join)
+@pytest.mark.parametrize("below", ["", "state"])
+def test_a_file_in_the_place_of_the_state_folder_is_a_sentence(command: list[str], below: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    heard = sentence(WATTCAST, *command, status=2, environment={"WATTCAST_STATE": str(file / below)})
+    assert heard == f"Setting state: {file} is a file, no folder.\n"
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\tb", "a\nb"])
+def test_a_key_has_a_name_that_can_be_printed(name: str, no_broker: dict[str, str]) -> None:
+    heard = sentence(WATTCAST, "keys", "create", name, status=2, environment=no_broker)
+    assert heard == "A key needs a name that can be printed: whose it is.\n"
+
+
+def test_a_wrong_setting_of_a_model_job_is_named_by_its_file_too() -> None:
+    file = str(project_folder("jobs") / "train.py")
+    heard = sentence(sys.executable, file, status=2, environment={"WATTCAST_KAFKA__PARTITIONS": "0"})
+    assert heard == "Setting kafka.partitions: Input should be greater than 0.\n"
+
+
+@pytest.mark.parametrize(
+    ("job", "options", "says"),
+    [
+        ("train", ["--data", "x.csv", "--options", "none.yaml"], "wattcast train: none.yaml: No such file or directory."),
+        ("tune", ["--data", "x.csv", "--space", "none.yaml"], "wattcast tune: none.yaml: No such file or directory."),
+        ("train", ["--data", "x.csv", "--buildings-file", "none.csv"], "wattcast train: none.csv"),
+        ("models", ["promote", "shipped", "--data", "x.csv"], "`wattcast models register {shipped}` first"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)  # fmt: skip
+def test_a_file_that_a_model_job_lacks_is_a_sentence(
+    job: str, options: list[str], says: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("x.csv").write_text("timestamp,building_id,energy_usage_kwh\n2026-01-01T00:00:00Z,a,1\n")
+    monkeypatch.setattr(sys, "argv", ["wattcast", *options])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(project_folder("jobs") / f"{job}.py"), run_name="__main__")
+    heard = capsys.readouterr().err
+    assert (ended.value.code, heard.count("\n")) == (2, 1), heard
+    assert says.format(shipped=shipped_artifact()) in heard
+    assert "Errno" not in heard
+
+
+def test_a_server_says_why_it_cannot_listen_and_not_that_it_serves(no_broker: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        heard = sentence(WATTCAST, "serve", "--port", port, status=1, environment=no_broker)
+    assert heard == f"The API cannot listen at 127.0.0.1, port {port}: Address already in use.\n"
+    heard = sentence(WATTCAST, "serve", "--host", "nope.invalid", status=2, environment=no_broker)
+    assert heard == "The API cannot listen at nope.invalid, port 8080: there is no host of that name.\n"
+    heard = sentence(WATTCAST, "sql-gateway", "--host", "nope.invalid", status=2, environment=no_broker)
+    assert heard == "The SQL gateway cannot listen at nope.invalid, port 10000: there is no host of that name.\n"
+
+
+def test_a_server_for_others_says_that_no_key_is_valid_and_ends_well_at_once(no_broker: dict[str, str]) -> None:
+    server = subprocess.Popen(
+        [WATTCAST, "serve", "--host", "0.0.0.0", "--port", "0"],
+        env=os.environ | no_broker, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with server:
+        assert server.stderr is not None
+        heard = [server.stderr.readline(), server.stderr.readline()]
+        server.terminate()
+        rest = server.stderr.read()
+    assert f"serves {no_broker['WATTCAST_STATE']}/lake to keys" in heard[0]
+    assert "No key is valid: requests are refused until `wattcast keys create NAME` has made one." in heard[1]
+    assert server.returncode == 0, rest
+
+
 def test_replay_of_a_missing_file_is_a_sentence(no_broker: dict[str, str]) -> None:
     assert sentence(WATTCAST, "replay", "none.parquet", status=2, environment=no_broker) == (
         "There is no file none.parquet.\n"
@@ -105,7 +282,9 @@ def test_replay_of_a_missing_file_is_a_sentence(no_broker: dict[str, str]) -> No
 
 
 def test_metadata_of_a_missing_file_are_a_sentence() -> None:
-    assert "none.csv cannot be read" in sentence(WATTCAST, "buildings", "import", "none.csv", status=2)
+    assert sentence(WATTCAST, "buildings", "import", "none.csv", status=2) == (
+        "none.csv cannot be read: No such file or directory\n"
+    )
 
 
 def test_broker_that_was_never_started_is_a_sentence(no_broker: dict[str, str]) -> None:
@@ -177,6 +356,12 @@ def test_error_that_a_user_can_mend_ends_the_program_with_its_message(
     with pytest.raises(SystemExit) as ended, told():
         raise error
     assert (ended.value.code, capsys.readouterr().err) == (status, f"{error}\n")
+
+
+def test_a_file_that_must_not_be_written_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, told():
+        raise PermissionError(13, "Permission denied", "keys.json")
+    assert (ended.value.code, capsys.readouterr().err) == (1, "keys.json: Permission denied.\n")
 
 
 def test_bug_keeps_its_traceback() -> None:

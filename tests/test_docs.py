@@ -17,13 +17,14 @@ import backtest
 import benchmark
 import benchmark_serving
 import explain
+import maintain
 import models
 import serve
+import sql_gateway
 import train
 import tune
 from wattcast import job
 from wattcast.cli import JOBS, app
-from wattcast.job import Run
 from wattcast.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +39,8 @@ PROGRAMS = {
     "benchmark": benchmark.main,
     "benchmark-serving": benchmark_serving.main,
     "serve": serve.main,
-}  # of jobs that are no Spark application
+}  # of jobs whose options typer reads
+PARSED = {"maintain": maintain._options, "sql-gateway": sql_gateway.options}
 OTHER_VARIABLES = {"WATTCAST_PROFILE", "WATTCAST_CONF", "WATTCAST_CACHE", "WATTCAST_LOG_LEVEL", "WATTCAST_DATA"}
 
 
@@ -59,7 +61,8 @@ def commands(page: Path) -> list[list[str]]:
 
 def mentions(page: Path) -> list[list[str]]:
     """The `wattcast` commands that are named in a sentence, whose arguments may be missing."""
-    return [shlex.split(words) for words in re.findall(r"`wattcast ([^`\n]+)`", text(page))]
+    prose = re.sub(r"^```.*?^```", "", text(page), flags=re.DOTALL | re.MULTILINE)
+    return [shlex.split(words) for words in re.findall(r"`wattcast\s+([^`]+)`", prose)]
 
 
 def check(words: Sequence[str], *, is_whole: bool = True) -> None:
@@ -67,6 +70,8 @@ def check(words: Sequence[str], *, is_whole: bool = True) -> None:
     name, context = parsed(app, words, is_whole=is_whole)
     if name == "models" and (context.args or is_whole):
         parsed(models.app, context.args, is_whole=is_whole)
+    elif is_whole and name in PARSED:
+        PARSED[name](context.args)
     elif is_whole and name in ("run", *PROGRAMS):
         check_job(name, context)
 
@@ -97,8 +102,9 @@ def check_job(command: str, context: Any) -> None:
 
 
 def queries() -> list[str]:
-    found = [words for page in PAGES for words in commands(page) if words[0] == "sql"]
-    return [words[1] for words in found]
+    """What the documentation asks by `wattcast sql`, in blocks and in sentences, for a test that has a lake."""
+    found = [words for page in PAGES for words in [*commands(page), *mentions(page)] if words[0] == "sql"]
+    return [words[1] for words in found if len(words) > 1]
 
 
 def headings(page: Path) -> set[str]:
@@ -130,7 +136,7 @@ def test_command_that_the_documentation_names_exists(words: list[str]) -> None:
     [
         ["dance"], ["models", "dance"], ["models", "promote"], ["models", "show", "--no-such"],
         ["simulate"], ["simulate", "a.parquet", "--no-such"], ["train", "--no-such", "1"], ["backtest"], ["tune"],
-        ["run", "ingest", "--no-such"], ["run", "backfill"],
+        ["run", "ingest", "--no-such"], ["run", "backfill"], ["maintain", "no_such"], ["sql-gateway", "--port", "0"],
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -152,15 +158,18 @@ def test_documentation_has_the_commands_of_a_tour() -> None:
         "train",
         "models",
         "backtest",
+        "devices",
+        "check-reading",
+        "serve",
         "down",
     }
 
 
-def test_queries_of_the_documentation_can_be_asked(once: Run) -> None:
-    once.lake.register_views()
+def test_queries_are_found_in_blocks_and_in_sentences() -> None:
     assert len(queries()) > 5
-    for query in queries():
-        assert once.spark.sql(query).columns
+    inline = [words[1] for page in PAGES for words in mentions(page) if words[0] == "sql" and len(words) > 1]
+    assert inline
+    assert set(inline) <= set(queries())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

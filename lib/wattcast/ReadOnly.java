@@ -26,10 +26,10 @@ public class ReadOnly implements scala.Function1 {
         private void check(LogicalPlan plan) {
             if (plan instanceof View) return; // one of ours: nobody else can make any
             if (plan instanceof Command && !isRead(plan))
-                refuse("This gateway reads only: SELECT, SHOW, DESCRIBE, EXPLAIN and USE are what it does.");
-            if (plan instanceof ScriptTransformation) refuse("This gateway runs no programs.");
+                refuse("SQL reads only here: SELECT, SHOW, DESCRIBE, EXPLAIN and USE are what there is.");
+            if (plan instanceof ScriptTransformation) refuse("SQL runs no programs here.");
             if (plan instanceof LogicalRelation && isFile((LogicalRelation) plan))
-                refuse("This gateway reads tables and views by their names, no files by their paths.");
+                refuse("SQL reads tables and views by their names here, no files by their paths.");
             scala.collection.Iterator expressions = plan.expressions().iterator();
             while (expressions.hasNext()) check((Expression) expressions.next());
             scala.collection.Iterator children = plan.children().iterator();
@@ -37,7 +37,7 @@ public class ReadOnly implements scala.Function1 {
         }
 
         private void check(Expression expression) {
-            if (expression instanceof CallMethodViaReflection) refuse("This gateway calls no methods of Java.");
+            if (expression instanceof CallMethodViaReflection) refuse("SQL calls no methods of Java here.");
             if (expression instanceof PlanExpression && ((PlanExpression) expression).plan() instanceof LogicalPlan)
                 check((LogicalPlan) ((PlanExpression) expression).plan());
             scala.collection.Iterator children = expression.children().iterator();

@@ -5,13 +5,13 @@ import runpy
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from wattcast import technician
 from wattcast.deploy import commands
-from wattcast.errors import REFUSED, told
+from wattcast.errors import message, refuse, told
 from wattcast.serving.commands import keys_app
 
 if TYPE_CHECKING:
@@ -48,8 +48,14 @@ MODEL_JOBS = {
     "serve": "Serve the REST API and the dashboard.",
     "models": "Versions of models: register, compare, promote, roll back, or set one here.",
 }
-PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-Share = Annotated[float, typer.Option(min=0, max=1)]
+EXTRA: dict[str, Any] = {"allow_extra_args": True, "ignore_unknown_options": True}
+SHOWN_ROWS = 100
+PASSED_ON = EXTRA | {"help_option_names": []}
+IntervalMinutes = Annotated[
+    int | None, typer.Option(help="Between readings, a divisor of 60; default: 5 to 60 by building.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed: same readings.")]
+Share = Annotated[float, typer.Option(min=0, max=1, help="Share of the readings.")]
 
 
 def main() -> None:
@@ -68,11 +74,11 @@ def where(
         os.environ["WATTCAST_STATE"] = str(state)
 
 
-@app.command(context_settings=PASSED_ON)
+@app.command(context_settings=EXTRA | {"allow_interspersed_args": False})
 def run(context: typer.Context, job: Annotated[str, typer.Argument(help=f"One of {', '.join(JOBS)}.")]) -> None:
     """Run a Spark job; options after its name go to the job."""
     if job not in JOBS:
-        _fail(f"There is no job {job}: there are {', '.join(JOBS)}.")
+        refuse(f"There is no job {job}: there are {', '.join(JOBS)}.")
     _run_job(job, context.args)
 
 
@@ -96,15 +102,13 @@ def demo(
         Path | None, typer.Option(help="Recorded readings (Parquet or CSV); without it they are simulated.")
     ] = None,
     buildings_file: Annotated[Path | None, typer.Option(help="Metadata of the buildings (CSV).")] = None,
-    buildings: Annotated[int, typer.Option(min=1)] = 12,
-    days: Annotated[int, typer.Option(min=2)] = 30,
-    interval_minutes: Annotated[
-        int | None, typer.Option(help="Of simulated readings; default: 5 to 60 by building.")
-    ] = None,
+    buildings: Annotated[int, typer.Option(min=1, help="At most so many, the first of the recorded ones.")] = 12,
+    days: Annotated[int, typer.Option(min=2, help="At most so many, from the first reading on.")] = 30,
+    interval_minutes: IntervalMinutes = None,
     faults: Annotated[
         float, typer.Option(min=0, max=1, help="Share disordered, delayed, duplicated, corrected and corrupted, each.")
     ] = 0.02,
-    seed: int = 1,
+    seed: Seed = 1,
 ) -> None:
     """Readings in, forecasts out, on this machine alone."""
     _supported()
@@ -142,7 +146,7 @@ def status(
     if target == "k8s":
         commands.status(namespace, context, as_json)
     if target != "local":
-        _fail(f"There is no target {target}: it is local or k8s.")
+        refuse(f"There is no target {target}: it is local or k8s.")
 
     from wattcast.local.embedded.stack import status
 
@@ -168,7 +172,7 @@ def jars(
 
     for name in sets or ("spark", "broker"):
         if name not in SETS:
-            _fail(f"There is no set {name} of jars: there are {', '.join(SETS)}.")
+            refuse(f"There is no set {name} of jars: there are {', '.join(SETS)}.")
         for jar in jars(name):
             if into is not None:
                 shutil.copy(jar, into)
@@ -177,12 +181,12 @@ def jars(
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(help="Parquet file to write; metadata comes beside it as .buildings.csv.")],
-    buildings: Annotated[int, typer.Option(min=1)] = 10,
-    days: Annotated[int, typer.Option(min=1)] = 60,
-    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])] = datetime(2026, 1, 1),
-    interval_minutes: Annotated[int | None, typer.Option(help="5 to 60; default: mixed by building.")] = None,
-    seed: int = 0,
-    faults: Annotated[float, typer.Option(min=0, max=1, help="Share of readings with a sensor fault.")] = 0.0,
+    buildings: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+    days: Annotated[int, typer.Option(min=1, help="How long.")] = 60,
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day, UTC.")] = datetime(2026, 1, 1),
+    interval_minutes: IntervalMinutes = None,
+    seed: Seed = 0,
+    faults: Annotated[float, typer.Option(help="Share of readings with a sensor fault, 0.5 at most.")] = 0.0,
 ) -> None:
     """Write readings of made-up buildings, reproducible by seed."""
     from rich.progress import Progress
@@ -191,10 +195,10 @@ def simulate(
 
     with Progress() as progress:
         task = progress.add_task("simulate", total=days)
-        rows = write_simulation(
+        rows = _or_refuse(lambda: write_simulation(
             out, buildings=buildings, days=days, start=start.date(), interval_minutes=interval_minutes, seed=seed, faults=faults,
             progress=lambda done: progress.update(task, completed=done),
-        )  # fmt: skip
+        ))  # fmt: skip
     print(f"{rows:,} readings of {buildings} buildings: {out}, {out.with_suffix('.buildings.csv')}")
 
 
@@ -207,12 +211,13 @@ def replay(
     days: Annotated[int | None, typer.Option(min=1, help="Only the first N.")] = None,
     start: Annotated[datetime | None, typer.Option("--from", help="UTC.")] = None,
     end: Annotated[datetime | None, typer.Option("--to", help="UTC, not included.")] = None,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed: same faults.")] = 0,
     disordered: Share = 0, delayed: Share = 0, duplicated: Share = 0, corrected: Share = 0, corrupted: Share = 0,
     naive_is_utc: Annotated[bool, typer.Option(help="Take times without a zone as UTC.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on where the same replay was stopped.")] = False,
 ) -> None:  # fmt: skip
     """Send recorded readings to Kafka in order of arrival, with faults if asked."""
+    from rich.markup import escape
     from rich.pretty import pprint
     from rich.progress import Progress
 
@@ -223,8 +228,9 @@ def replay(
     from wattcast.local.replay.replay import replay
 
     if not file.is_file():
-        _fail(f"There is no file {file}.")
+        refuse(f"There is no file {file}.")
     current = connected(_settings())
+    source = recording(file, buildings=buildings, days=days, start=start, end=end, naive_is_utc=naive_is_utc)
     if buildings_file is not None:
         import_buildings(buildings_file)
     broker = Broker(current.kafka)
@@ -233,10 +239,9 @@ def replay(
     if not resume:
         memory.unlink(missing_ok=True)
     with Progress() as progress:
-        task = progress.add_task(f"replay {file.name}", total=1.0)
-        counts = _or_fail(lambda: replay(
-            recording(file, buildings=buildings, days=days, start=start, end=end, naive_is_utc=naive_is_utc),
-            broker, topic=current.kafka.readings_topic, speed=speed, seed=seed, state_file=memory,
+        task = progress.add_task(escape(f"replay {file.name}"), total=1.0)
+        counts = _or_refuse(lambda: replay(
+            source, broker, topic=current.kafka.readings_topic, speed=speed, seed=seed, state_file=memory,
             faults=Faults(disordered, delayed, duplicated, corrected, corrupted),
             progress=lambda share, _: progress.update(task, completed=share),
         ))  # fmt: skip
@@ -271,7 +276,8 @@ def audit(
     from wattcast.audit import as_json as written
     from wattcast.audit import audit
     from wattcast.job import opened
-    from wattcast.report import audit_table, show
+    from wattcast.report import audit_table
+    from wattcast.terminal import show
 
     with opened(name="audit") as run:
         partitions = audit(run, recheck=recheck)
@@ -293,11 +299,12 @@ def check_contracts(
     from wattcast.expectations import check
     from wattcast.job import opened
     from wattcast.monitoring import arrival_clock
-    from wattcast.report import contracts_table, show
+    from wattcast.report import contracts_table
+    from wattcast.terminal import show
 
     names = [table.name for table in declared()]
     if unknown := set(tables or ()) - set(names):
-        _fail(f"There is no table {sorted(unknown)[0]}: there are {', '.join(names)}.")
+        refuse(f"There is no table {sorted(unknown)[0]}: there are {', '.join(names)}.")
     with opened(name="check-contracts", with_broker=False) as run:
         now = datetime.now(UTC).replace(tzinfo=None)
         folder = docs or run.settings.state.resolve() / "data-docs"
@@ -310,21 +317,32 @@ def check_contracts(
 @app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="SELECT over the tables and views by name.")],
-    rows: Annotated[int, typer.Option(min=1, help="At most so many rows.")] = 100,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="At most so many rows; default: 100 in a table, else all.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV, with a header.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As a JSON array.")] = False,
 ) -> None:
-    """Ask the tables and views by name."""
+    """Ask the tables and views by name, read only."""
     from pyspark.errors import PySparkException
 
+    from wattcast.gateway import reading
     from wattcast.job import opened
-    from wattcast.report import show, sql_table
+    from wattcast.report import print_csv, print_json, sql_table
+    from wattcast.terminal import show
 
+    if as_csv and as_json:
+        refuse("--csv or --json, not both.")
     with opened(name="sql", with_broker=False) as run:
-        run.lake.register_views()
         try:
-            found = run.spark.sql(query)
-            show(sql_table(found, rows))
+            found = reading(run.lake).sql(query)
+            if as_csv or as_json:
+                wanted = found.limit(rows) if rows else found
+                print_csv(wanted) if as_csv else print_json(wanted)
+            else:
+                show(sql_table(found, rows or SHOWN_ROWS))
         except PySparkException as error:
-            _fail(_said(error))
+            refuse(_said(error))
 
 
 @app.command("sql-gateway", context_settings=PASSED_ON)
@@ -349,12 +367,12 @@ def _settings() -> "Settings":
     return settings()
 
 
-def _or_fail(action: "Callable[[], T]") -> "T":
+def _or_refuse(action: "Callable[[], T]") -> "T":
     """The result, or for bad input its message and exit 2."""
     try:
         return action()
     except (ValueError, OSError) as error:
-        _fail(str(error))
+        refuse(message(error))
 
 
 def _supported() -> None:
@@ -373,8 +391,3 @@ def _said(error: "PySparkException") -> str:
         name = (error.getMessageParameters() or {}).get("relationName", "of that name")
         return f"There is no table or view {name}: there are {', '.join([*(t.name for t in tables()), *VIEWS])}."
     return next(line for line in str(error).split(";")[0].splitlines() if line.strip())
-
-
-def _fail(message: str) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(REFUSED)

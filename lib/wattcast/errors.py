@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 FAILED, REFUSED = 1, 2
 
@@ -14,7 +15,12 @@ STATUS = {
     ("wattcast.local.embedded.broker_files", "BrokerFailed"): FAILED,
     ("wattcast.broker", "BrokerUnreachable"): FAILED,
     ("wattcast.broker", "TopicRecreated"): FAILED,
-    ("wattcast.gateway", "PortTaken"): FAILED,
+    ("wattcast.ports", "PortTaken"): FAILED,
+    ("wattcast.ports", "HostUnknown"): REFUSED,
+    ("wattcast.times", "TimeRefused"): REFUSED,
+    ("wattcast.local.simulation.simulator", "SimulationError"): REFUSED,
+    ("wattcast.local.replay.recorded_files", "RecordingError"): REFUSED,
+    ("wattcast.local.replay.replay", "OtherReplayError"): REFUSED,
     ("wattcast.locks", "TableHasAWriter"): FAILED,
     ("wattcast.locks", "LeasesUnavailable"): FAILED,
     ("wattcast.locks", "UnsafeLake"): REFUSED,
@@ -27,6 +33,7 @@ STATUS = {
     ("pydantic_settings.exceptions", "SettingsError"): REFUSED,
     ("pydantic_core", "ValidationError"): REFUSED,
     ("yaml", "YAMLError"): REFUSED,
+    ("builtins", "PermissionError"): FAILED,
 }
 
 
@@ -41,10 +48,19 @@ def told() -> Iterator[None]:
 
 
 def message(error: Exception) -> str:
-    """What to say of an error: of settings that are not valid a line each, else what the error says."""
+    """What to say of an error: of settings that are not valid a line each, of a file its name and the reason, else what the
+    error says."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
     if not hasattr(error, "errors"):
         return str(error)
     return "\n".join(f"Setting {'.'.join(map(str, each['loc']))}: {each['msg']}." for each in error.errors())
+
+
+def refuse(message: str) -> NoReturn:
+    """End the program with a sentence: it was given what it cannot take."""
+    print(message, file=sys.stderr)
+    sys.exit(REFUSED)
 
 
 def _imported() -> tuple[type[Exception], ...]:

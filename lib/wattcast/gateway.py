@@ -1,11 +1,9 @@
-"""The SQL gateway: Spark's own Thrift server over the tables and views, for JDBC clients and the tools that use them.
+"""SQL that can only read, and the gateway: Spark's own Thrift server over the tables and views, for JDBC clients.
 
-A client can only read. Its session refuses every command that is not one of reading, files by their paths, programs and Java's
-methods: `ReadOnly.java`, compiled here by the compiler that Spark has for its own code, is a check of Spark's analyser.
+A session that is to read refuses every command that is not one of reading, files by their paths, programs and Java's methods:
+`ReadOnly.java`, compiled here by the compiler that Spark has for its own code, is a check of Spark's analyser.
 """
 
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,22 +12,22 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from wattcast.lakehouse import Lakehouse
+from wattcast.ports import check_port
 
+NAME = "The SQL gateway"
 READ_ONLY = "wattcast.ReadOnly"
 
 
-class PortTaken(OSError):
-    """The gateway cannot listen where it was told to."""
+def reading(lake: Lakehouse) -> SparkSession:
+    """A session of its own that reads the tables and views by name, and nothing else; so is every session made after it."""
+    let_only_read(lake)
+    return lake.spark.newSession()
 
 
-def check_port(host: str, port: int) -> None:
-    """Raises PortTaken unless this process could listen there."""
-    try:
-        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
-            pass
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else error  # without the address that Python adds
-        raise PortTaken(f"The SQL gateway cannot listen at {host}, port {port}: {reason}.") from error
+def let_only_read(lake: Lakehouse) -> None:
+    """From now on every new session of this application knows the tables and views, and can only read."""
+    lake.publish_views()
+    lake.spark._jsparkSession.extensions().injectCheckRule(_read_only(lake.spark))
 
 
 @contextmanager
@@ -37,12 +35,11 @@ def serving(lake: Lakehouse, *, host: str, port: int) -> Iterator[None]:
     """Serve the tables and views of a lake to JDBC clients meanwhile, to each in a session of its own.
 
     Raises:
-        PortTaken: another program listens there, or the host is not one of this machine.
+        PortTaken, HostUnknown: it cannot listen there.
     """
-    check_port(host, port)
+    check_port(NAME, host, port)
     jvm: Any = lake.spark._jvm
-    lake.publish_views()
-    lake.spark._jsparkSession.extensions().injectCheckRule(_read_only(lake.spark))
+    let_only_read(lake)
     # Of sessions to come; rows go to a client as they are made, so that a great result needs no great heap.
     lake.spark._jsc.sc().conf().set("spark.sql.thriftServer.incrementalCollect", "true")
     jvm.java.lang.System.setProperty("hive.server2.thrift.bind.host", host)

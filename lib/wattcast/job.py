@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 from prometheus_client import REGISTRY
@@ -19,6 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
+from wattcast import times
 from wattcast.broker import Broker
 from wattcast.contracts import contract
 from wattcast.errors import told
@@ -178,13 +180,13 @@ def connected(current: Settings) -> Settings:
 
 
 def instant(text: str) -> datetime:
-    """An ISO 8601 time as a naive UTC datetime, as Spark gives them; a time without a zone is taken as UTC."""
-    value = datetime.fromisoformat(text)
-    return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+    """A time of the command line as a naive UTC datetime, as Spark gives them. Raises TimeRefused."""
+    return times.instant(text).replace(tzinfo=None)
 
 
 def _options(jobs: Sequence[Job], argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=f"Wattcast job: {', '.join(job.name for job in jobs)}")
+    name, file = ", ".join(job.name for job in jobs), Path(sys.argv[0]).stem
+    parser = argparse.ArgumentParser(prog=f"wattcast run {file}", description=f"Wattcast job: {name}")
     parser.add_argument("--once", action="store_true", help="work through what is there, then end")
     parser.add_argument(
         "--close-at",

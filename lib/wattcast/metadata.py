@@ -22,7 +22,7 @@ def buildings_of(file: Path, *, default_interval_minutes: int | None = None) -> 
     try:
         rows = pd.read_csv(file, dtype=str, keep_default_na=False)
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise MetadataError(f"{file} cannot be read: {error}") from error
+        raise MetadataError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if "building_id" not in rows:
         raise MetadataError(f"{file} has no column building_id.")
     repeated = rows.building_id[rows.building_id.duplicated()]

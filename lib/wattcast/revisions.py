@@ -16,7 +16,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 HOUR_US = 3_600_000_000
-MINUTE_US = 60_000_000
 NEVER = np.iinfo(np.int64).max
 NANO = 1e9  # sums are exact integers of a billionth of the unit, so that they do not depend on the order of the rows
 MEANS = ["temperature_c", "humidity_pct", "occupancy"]

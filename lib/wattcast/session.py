@@ -1,9 +1,12 @@
 """The Spark session: conf/spark-defaults.conf everywhere, conf/spark-local.conf where no cluster gave one."""
 
+import logging
 import os
 import sys
+import time
 from urllib.parse import urlparse
 
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from wattcast.settings import S3_SCHEMES, Settings, project_folder, spark_conf
@@ -16,19 +19,21 @@ def is_submitted() -> bool:
 
 def spark_session(settings: Settings, *, name: str) -> SparkSession:
     """The session of this application. Under spark-submit its settings come from there; otherwise a local one is made."""
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    _begin()
     builder = SparkSession.builder.appName(name)
     for key, value in (_object_store_conf() | ({} if is_submitted() else _local_conf(settings))).items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # which repeat each error as JSON
+        PySparkLogger.getLogger(name).setLevel(logging.CRITICAL + 1)
     return spark
 
 
 def small_session(settings: Settings, *, name: str) -> SparkSession:
     """A session that starts sooner and knows neither Delta nor Kafka, for a few rows of this machine. Its plans are interpreted:
     to compile them takes longer than to run them once."""
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    _begin()
     conf = spark_conf("spark-local.conf") | {
         "spark.master": "local[1]",
         "spark.sql.session.timeZone": "UTC",
@@ -41,6 +46,14 @@ def small_session(settings: Settings, *, name: str) -> SparkSession:
     for key, value in conf.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def _begin() -> None:
+    """What must be so in this process before Spark starts: Spark gives and takes times without a zone as those of the process,
+    wherever the machine is."""
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 
 
 def is_in_s3(settings: Settings) -> bool:

@@ -5,7 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 Positive = Annotated[int, Field(gt=0)]
@@ -203,6 +204,14 @@ class Settings(BaseSettings):
     monitoring: MonitoringSettings = MonitoringSettings()
     alerts: AlertsSettings = AlertsSettings()
     metrics: MetricsSettings = MetricsSettings()
+
+    @field_validator("state")
+    @classmethod
+    def _is_no_file(cls, state: Path) -> Path:
+        nearest = next(each for each in (state, *state.parents, Path()) if each.exists())
+        if not nearest.is_dir():
+            raise PydanticCustomError("no_folder", "{file} is a file, no folder", {"file": str(nearest)})
+        return state
 
     @property
     def lake_uri(self) -> str:

@@ -2,15 +2,15 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wattcast.errors import FAILED, REFUSED
+from wattcast.errors import FAILED, refuse
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -34,28 +34,38 @@ def devices(
     as_json: AsJson = False,
 ) -> None:
     """Devices: when each was heard last, its gaps, and why its last readings were rejected."""
-    from rich.console import Console
+    from deltalake.exceptions import TableNotFoundError
 
     from wattcast.devices import STATES
     from wattcast.devices import devices as found_in
     from wattcast.settings import settings
+    from wattcast.tables import TableUnreadable
+    from wattcast.terminal import show
+    from wattcast.times import instant
 
     if state and state not in STATES:
-        _refuse(f"There is no state {state}: there are {', '.join(STATES)}.")
+        refuse(f"There is no state {state}: there are {', '.join(STATES)}.")
     current = settings()
-    at = _instant(as_of) if as_of else datetime.now(UTC) if current.forecasting.clock == "wall" else None
+    at = instant(as_of) if as_of else datetime.now(UTC) if current.forecasting.clock == "wall" else None
     try:
         found = found_in(
             current.lake_uri, as_of=at, building_id=building or None, grace_minutes=current.closing.grace_minutes,
             heard_within_days=current.forecasting.heard_within_days,
         )  # fmt: skip
-    except ValueError as error:
-        _refuse(str(error))
+    except TableUnreadable as error:
+        if isinstance(error.__cause__, TableNotFoundError):
+            refuse(f"Nothing has been received yet into {current.lake_uri}: `wattcast run ingest` receives readings.")
+        refuse(str(error))
+    if building and not found.items:
+        refuse(
+            f"No record of a building {building} that names its device arrived in the "
+            f"{current.forecasting.heard_within_days} days before."
+        )
     shown = [each for each in found.items if not state or each.state == state]
     if as_json:
         print(json.dumps(_as_json(found, shown), indent=2))
     else:
-        Console().print(_table(found, shown))
+        show(_table(found, shown))
 
 
 def check_reading(
@@ -67,13 +77,14 @@ def check_reading(
     from wattcast.contracts import contract
     from wattcast.session import small_session
     from wattcast.settings import settings
+    from wattcast.times import instant
     from wattcast.verdicts import TooMuch, payloads, reasons
 
-    arrival = _instant(arrived_at) if arrived_at else datetime.now(UTC)
+    arrival = instant(arrived_at) if arrived_at else datetime.now(UTC)
     try:
         records = payloads(_content(file))
     except TooMuch as error:
-        _refuse(str(error))
+        refuse(str(error))
     spark = small_session(settings(), name="check-reading")
     try:
         verdicts = judged(spark, records, arrival, _buildings(settings()))
@@ -152,7 +163,7 @@ def _buildings(settings: "Settings") -> "list[tuple[object, ...]]":
     except TableUnreadable as error:
         if isinstance(error.__cause__, TableNotFoundError):
             return []
-        _refuse(str(error))
+        refuse(str(error))
     return [tuple(row[name] for name in contract("buildings").column_names) for row in rows.to_pylist()]
 
 
@@ -166,7 +177,7 @@ def _content(file: str) -> bytes:
             with Path(file).open("rb") as opened:
                 content = opened.read(MOST_BYTES + 1)
     except OSError as error:
-        _refuse(f"{file} cannot be read: {error.strerror}.")
+        refuse(f"{file} cannot be read: {error.strerror}.")
     if len(content) > MOST_BYTES:
         raise TooMuch(f"{file} has more than {MOST_BYTES // 2**20} MiB: check a part of it.")
     return content
@@ -186,34 +197,32 @@ def _as_json(found: "Devices", shown: "Sequence[Device]") -> dict[str, object]:
 def _table(found: "Devices", shown: "Sequence[Device]") -> "Table":
     from rich.table import Table
 
+    from wattcast.terminal import plain
+
     title = f"Devices as of {found.as_of:%Y-%m-%d %H:%M} UTC" if found.as_of else "No record has arrived yet"
     nameless = (
         f"; {found.without_device_24h:,} records of the last 24 h name no device" if found.without_device_24h else ""
     )
-    table = Table("building", "device", "state", "last seen", title=title, caption=f"{len(shown):,} devices{nameless}")
-    for name in ("readings 24 h", "gaps 24 h", "late", "stuck h"):
-        table.add_column(name, justify="right")
-    table.add_column("rejected 24 h, the last for", overflow="fold")
+    table = Table(title=title, caption=f"{len(shown):,} devices{nameless}")
+    for name in ("building", "device"):
+        table.add_column(name, overflow="fold")
+    for name in ("state", "last seen"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("last 24 h", overflow="fold")
     for each in shown:
-        gap = f" ({each.longest_gap_minutes:.0f} min at most)" if each.longest_gap_minutes else ""
-        table.add_row(
-            each.building_id, each.device_id, each.state, f"{each.last_seen_at:%Y-%m-%d %H:%M}", f"{each.readings_24h:,}",
-            f"{each.gaps_24h}{gap}", "" if each.late_share is None else f"{each.late_share:.0%}",
-            "" if each.stuck_hours is None else f"{each.stuck_hours:.0f}",
-            f"{each.rejected_24h:,}: {', '.join(each.last_rejected_for)}" if each.rejected_24h else "",
-        )  # fmt: skip
+        seen = f"{each.last_seen_at:%Y-%m-%d %H:%M}"
+        table.add_row(*map(plain, (each.building_id, each.device_id, each.state, seen, ", ".join(_of_a_day(each)))))
     return table
 
 
-def _instant(text: str) -> datetime:
-    """A time of the command line, in UTC; UTC where it names no zone."""
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError:
-        _refuse(f"{text} is no time of ISO 8601, such as 2026-03-01T09:00:00Z.")
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def _refuse(message: str) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(REFUSED)
+def _of_a_day(device: "Device") -> "Iterator[str]":
+    """What a device did in the last 24 hours: how many readings it sent, then what was not well with them."""
+    yield f"{device.readings_24h:,} readings"
+    if device.gaps_24h:
+        yield f"{device.gaps_24h} gap{'' if device.gaps_24h == 1 else 's'} of {device.longest_gap_minutes:.0f} min at most"
+    if device.late_share:
+        yield f"{device.late_share:.0%} late"
+    if device.stuck_hours and device.stuck_hours > 1:
+        yield f"the same energy for {device.stuck_hours:.0f} h"
+    if device.rejected_24h:
+        yield f"{device.rejected_24h:,} rejected, the last for {', '.join(device.last_rejected_for)}"

@@ -11,6 +11,7 @@ MOST_PAYLOADS = 10_000
 SHOWN_CHARACTERS = 40
 KINDS = {"string": "text", "timestamp": "text with a time", "integer": "a whole number", "number": "a number"}
 NOTHING = object()
+BOM = b"\xef\xbb\xbf"  # which some editors put first into a file
 
 
 class TooMuch(ValueError):
@@ -20,7 +21,7 @@ class TooMuch(ValueError):
 def payloads(content: bytes) -> list[bytes]:
     """The records that a file holds: one JSON value, also over several lines, or one on each line.
 
-    What is no JSON at all is one record, unless one of its lines is JSON.
+    What is no JSON is a record on each line, too, unless it begins like one value over several lines and no line is an object.
 
     Raises:
         TooMuch: more than 10,000 records.
@@ -28,12 +29,19 @@ def payloads(content: bytes) -> list[bytes]:
     lines = [line for line in content.splitlines() if line.strip()]
     if len(lines) <= 1:
         return [lines[0] if lines else content]
-    is_one = _parsed(content) is not NOTHING or all(_parsed(line) is NOTHING for line in lines[:MOST_PAYLOADS])
-    if is_one:
+    if _parsed(content) is not NOTHING or _is_one_broken(lines):
         return [content]
     if len(lines) > MOST_PAYLOADS:
         raise TooMuch(f"There are {len(lines):,} records: at most {MOST_PAYLOADS:,} are checked at a time.")
     return lines
+
+
+def _is_one_broken(lines: list[bytes]) -> bool:
+    """Whether it is one value over several lines that is no JSON, not a record on each line."""
+    begins = [line.removeprefix(BOM).lstrip()[:1] for line in lines[:MOST_PAYLOADS]]
+    if begins[0] not in (b"{", b"[") or set(begins) == {b"{"}:
+        return False
+    return not any(isinstance(_parsed(line), dict) for line in lines[:MOST_PAYLOADS])
 
 
 def reasons(rules: Iterable[str], payload: bytes, topic: Contract) -> list[str]:
@@ -44,13 +52,15 @@ def reasons(rules: Iterable[str], payload: bytes, topic: Contract) -> list[str]:
 
 
 def _of_record(rule: str, payload: bytes, topic: Contract) -> str:
+    marked = " It begins with a byte order mark, which JSON has not." if payload.startswith(BOM) else ""
+    several = " Send each reading of an array as a record of its own." if isinstance(_parsed(payload), list) else ""
     said: Mapping[str, str] = {
         "too_large": f"The record has {len(payload):,} bytes; at most {topic.properties['maximumBytes']:,} are read.",
         "empty_value": "The record is empty.",
         "invalid_utf8": "The record is no text in UTF-8.",
-        "not_json": "The record is no JSON: exactly one object, each field once.",
+        "not_json": f"The record is no JSON: exactly one object, each field once.{marked}",
         "non_finite_number": "NaN and Infinity are no numbers in JSON; leave out or set to null what was not measured.",
-        "not_an_object": "The record is JSON, but no object: it must be like {...}.",
+        "not_an_object": f"The record is JSON, but no object: it must be like {{...}}.{several}",
     }
     return said.get(rule, f"It breaks the rule {rule}.")
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
 from wattcast_models.registry import Event, Version
 from wattcast_models.scopes import Scope
@@ -19,7 +20,8 @@ def versions_table(versions: Sequence[Version], aliases: Mapping[str, int]) -> T
     table = Table("version", "model", "registered", "role", "last event", title="Registered models")
     for version in versions:
         last = version.events[-1] if version.events else None
-        table.add_row(
+        _add_row(
+            table,
             str(version.number), f"{version.model_name} {version.model_version}", f"{version.registered_at:%Y-%m-%d %H:%M}",
             "\n".join(_role(alias) for alias, number in sorted(aliases.items()) if number == version.number),
             f"{last.what}, {last.scope}" if last else "",
@@ -32,10 +34,10 @@ def versions_table(versions: Sequence[Version], aliases: Mapping[str, int]) -> T
 
 
 def config_table(config: Mapping[str, Any], *, title: str) -> Table:
-    table = Table("", "", title=title, show_header=False)
+    table = Table("", "", title=Text(title), show_header=False)
     for name, value in config.items():
         if name not in HIDDEN:
-            table.add_row(name, str(value))
+            _add_row(table, name, str(value))
     return table
 
 
@@ -46,18 +48,22 @@ def events_table(events: Sequence[Event]) -> Table:
         grounds = (
             [f"forced: {event.forced_because}"] * bool(event.forced_because) + event.reasons + _figures(event.figures)
         )
-        table.add_row(
-            event.at[:19].replace("T", " "), event.by, f"{event.what}, {event.scope}", event.against, "\n".join(grounds)
-        )
+        at = event.at[:19].replace("T", " ")
+        _add_row(table, at, event.by, f"{event.what}, {event.scope}", event.against, "\n".join(grounds))
     return table
 
 
 def verdict_table(challenger: str, champion: str, verdict: "Verdict") -> Table:
-    table = Table("figure", "value", title=f"{challenger} against {champion}, on the same rows")
+    table = Table("figure", "value", title=Text(f"{challenger} against {champion}, on the same rows"))
     for name, value in verdict.figures.items():
         table.add_row(name.replace("_", " "), f"{value:.4g}")
     table.caption = "It would be accepted." if verdict.is_accepted else "It would be refused."
     return table
+
+
+def _add_row(table: Table, *cells: str) -> None:
+    """A row in which brackets are no markup: names and reasons are what people wrote."""
+    table.add_row(*map(Text, cells))
 
 
 def _role(alias: str) -> str:

@@ -9,6 +9,7 @@ from wattcast_models.mlflow_store import NotInStore
 from wattcast_models.predictor import Predictor
 from wattcast_models.registry import Registry, Version
 
+SHIPPED = "shipped"
 HELP = "A number of the registry, champion, previous, shipped, or the folder of an artifact."
 
 
@@ -37,7 +38,7 @@ def named(name: str, registry: Registry) -> Model:
         if number is None and name == "previous":
             raise NotInStore("There is no champion before the present one.")
         return of_version(None if number is None else registry.version(number), registry)
-    folder = shipped_artifact() if name == "shipped" else Path(name)
+    folder = shipped_artifact() if name == SHIPPED else Path(name)
     if not folder.is_dir():
         raise NotInStore(f"There is no model {name}: give a number, champion, previous, shipped, or a folder.")
     return Model(Predictor.read(folder))

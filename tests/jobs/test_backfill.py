@@ -145,13 +145,22 @@ def test_a_backfill_goes_on_beside_the_jobs_of_another_process(past: Past) -> No
     assert "4 forecasts added" in said
 
 
+def test_a_backfill_of_an_empty_lake_says_that_there_are_no_readings(once: Run) -> None:
+    with command(once, "run", "backfill", "--from", "2026-03-08", "--to", "2026-03-08T02:00") as process:
+        said, problems = process.communicate(timeout=300)
+    assert (process.returncode, "0 hours and 0 forecasts added" in said) == (0, True), problems
+    assert problems.splitlines()[-1] == "The lake has no readings yet: `wattcast run ingest` receives them."
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         ("--from 2026-03-08", "required: --to"),
         ("--from 2026-03-08 --to 2026-03-08", "--from must lie before --to"),
         ("--from 2026-03-08T00:30 --to 2026-03-09", "is not on the hour"),
-        ("--from soon --to 2026-03-09", "invalid _on_the_hour value"),
+        ("--from soon --to 2026-03-09", "argument --from: soon is no time of ISO 8601, such as 2026-03-01"),
+        ("--from 0001-01-01T00:00+14:00 --to 2026-03-09", "does not lie in the years 1970 to 2199"),
+        ("--from soon --to 2026-03-09", "usage: wattcast run"),
         ("--from 2026-03-08 --to 2026-03-09 --purpose live", "for the forecast job alone"),
     ],
 )

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ from urllib.request import Request, urlopen
 import pytest
 from tests.jobs.steps import at, command, put_buildings, reading, send, wait_until, work
 from tests.lib.serving.conftest import served, settings_of
+from tests.monitoring.prometheus import free_port
 
 from aggregate import AGGREGATE
 from forecast import FORECAST
@@ -70,8 +70,7 @@ def test_posted_readings_get_the_forecast_that_the_job_makes(once: Run) -> None:
             {"measured_at": f"{hour:%Y-%m-%dT%H:%M:%SZ}", "energy_usage_kwh": 2 + hour.hour / 7} for hour in hours
         ],
     }
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     with command(once, "serve", "--port", str(port)) as server:
         wait_until(server, lambda: answers(f"{address}/readyz"))

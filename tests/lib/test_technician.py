@@ -1,5 +1,6 @@
 """The commands of whoever looks after the meters: the same verdicts as those of ingest, in words."""
 
+import io
 import json
 import os
 import subprocess
@@ -12,11 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
+from rich.console import Console
 from tests.jobs.test_ingest import ARRIVAL, RIGHT, WRONG, message
 from tests.lib.test_devices import NOW, hourly, lake, rejected
 
 from wattcast.contracts import contract
-from wattcast.technician import judged
+from wattcast.devices import Device, Devices
+from wattcast.technician import _table, judged
 from wattcast.verdicts import MOST_BYTES, MOST_PAYLOADS, TooMuch, payloads, reasons
 
 LINES = {
@@ -76,6 +79,16 @@ def test_a_reason_names_the_field_what_it_holds_and_the_limit(fields: dict[str, 
     assert reasons([rule], json.dumps(fields).encode(), contract("readings")) == [reason]
 
 
+def test_a_mark_of_an_editor_and_an_array_of_readings_are_named(spark: SparkSession) -> None:
+    for payload, sentence in (
+        (b"\xef\xbb\xbf" + message(), "It begins with a byte order mark, which JSON has not."),
+        (b"[" + message() + b"]", "Send each reading of an array as a record of its own."),
+    ):
+        (rules,) = judged(spark, [payload], ARRIVAL)
+        (told,) = reasons(rules, payload, contract("readings"))
+        assert told.endswith(sentence)
+
+
 def test_the_command_judges_each_line_and_fails_if_one_is_refused(tmp_path: Path) -> None:
     lines = [*(payload for payload, _ in LINES.values()), *RIGHT.values()]
     file = tmp_path / "readings.jsonl"
@@ -101,6 +114,9 @@ def test_lines_of_a_file_are_records_and_what_is_one_value_or_none_is_one() -> N
     assert payloads(good + b"\nrubbish") == [good, b"rubbish"]
     assert payloads(b'{"a":\n 1}\n') == [b'{"a":\n 1}\n']
     assert payloads(b"{\n\xff\x00\n") == [b"{\n\xff\x00\n"]
+    assert payloads(b'{"a": 1,\n"b": [\n1\n]') == [b'{"a": 1,\n"b": [\n1\n]']
+    assert payloads(b'{"a": 1,\n{"a": 2,\n') == [b'{"a": 1,', b'{"a": 2,']
+    assert payloads(b"rubbish\nmore\n") == [b"rubbish", b"more"]
     assert payloads(b"") == [b""]
     assert len(payloads(b"[" * 100_000 + b"\n" + b"[" * 100_000)) == 1
     with pytest.raises(TooMuch, match="10,001 records"):
@@ -109,7 +125,7 @@ def test_lines_of_a_file_are_records_and_what_is_one_value_or_none_is_one() -> N
 
 @given(st.binary(max_size=200))
 def test_no_bytes_are_lost_but_line_ends(content: bytes) -> None:
-    assert b"".join(payloads(content)).split() == content.split() or payloads(content) == [content]
+    assert b"\n".join(payloads(content)).split() == content.split()
 
 
 def test_what_cannot_be_checked_is_refused_by_one_sentence(tmp_path: Path) -> None:
@@ -121,6 +137,7 @@ def test_what_cannot_be_checked_is_refused_by_one_sentence(tmp_path: Path) -> No
         (str(tmp_path),): "cannot be read: Is a directory.",
         (str(huge),): "has more than 32 MiB: check a part of it.",
         ("-", "--arrived-at", "noon"): "noon is no time of ISO 8601",
+        ("-", "--arrived-at", "9999-12-31T23:00-10:00"): "does not lie in the years 1970 to 2199",
     }
     for arguments, sentence in refused.items():
         done = wattcast("check-reading", *arguments, state=tmp_path)
@@ -140,17 +157,50 @@ def test_devices_are_shown_as_a_table_and_as_json(tmp_path: Path) -> None:
     (item,) = told["items"]
     assert (told["as_of"], item["device_id"], item["state"]) == ("2026-03-10T12:01:00.000000Z", "gone", "silent")
     assert item["last_seen_at"] == "2026-03-10T06:01:00.000000Z"
-    table = wattcast("devices", "--as-of", at, "--building", "b1", state=tmp_path, COLUMNS="160").stdout.decode()
-    assert "1: not_json" in table
+    table = wattcast("devices", "--as-of", at, "--building", "b1", state=tmp_path, COLUMNS="80").stdout.decode()
+    assert "24 readings, 1 rejected, the last for not_json" in table
     assert "2 devices" in table
-    assert "0 devices" in wattcast("devices", "--building", "../b1", state=tmp_path).stdout.decode()
+    unknown = wattcast("devices", "--building", "../b1", state=tmp_path)
+    assert unknown.returncode == 2
+    assert unknown.stderr.startswith(
+        b"No record of a building ../b1 that names its device arrived in the 30 days before."
+    )
+
+
+def test_devices_can_be_read_in_eighty_columns_whatever_their_names() -> None:
+    names = ("meter[/x]", "university-building-17-main-meter", "\x1b[31mred")
+    rules = ("energy_usage_kwh.out_of_range", "temperature_c.wrong_type")
+    shown = [
+        Device(name, "university-building-17", NOW, NOW, 24, 2, rules, 0.31, 30.0, 2, 120.0, "rejected")
+        for name in names
+    ]
+    console = Console(width=80, file=io.StringIO())
+    console.print(_table(Devices(NOW, tuple(shown), 0), shown))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum("│ rejected │ 2026-03-10 12:01 │" in line for line in lines) == 3
+    cells = [line.strip("│").split("│") for line in lines if line.startswith("│")]
+    read = ["".join(row[column].strip() for row in cells) for column in (1, 4)]
+    assert read[0] == r"meter[/x]university-building-17-main-meter\x1b[31mred"
+    words = "24readings,2gapsof120minatmost,31%late,thesameenergyfor30h,2rejected,thelastfor" + ",".join(rules)
+    assert read[1].replace(" ", "") == words * 3
+    (heading,) = [line for line in lines if "last seen" in line]
+    assert [name.strip() for name in heading.strip("┃").split("┃")] == [
+        "building",
+        "device",
+        "state",
+        "last seen",
+        "last 24 h",
+    ]
 
 
 def test_devices_of_no_lake_and_of_an_unknown_state_are_refused_by_one_sentence(tmp_path: Path) -> None:
     for arguments, sentence in (
-        ((), "cannot be read"),
+        ((), "Nothing has been received yet"),
         (("--state", "dead"), "There is no state dead"),
         (("--as-of", "x"), "no time"),
+        (("--as-of", "0001-01-01"), "does not lie in the years 1970 to 2199"),
     ):
         done = wattcast("devices", *arguments, state=tmp_path)
         assert done.returncode == 2

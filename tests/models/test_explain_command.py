@@ -80,8 +80,9 @@ def test_readings_are_explained_from_their_newest_hour_or_from_the_one_given(
     ("arguments", "says"),
     [
         (("moon",), "readings.csv has no building moon."),
-        (("office", "--at", "noon"), "--at is a time such as 2026-03-20T00:00, not noon."),
-        (("office", "--at", "2024-05-01T00:30"), "--at is a whole hour, not 2024-05-01T00:30."),
+        (("office", "--at", "noon"), "noon is no time of ISO 8601, such as 2026-03-01"),
+        (("office", "--at", "2024-05-01T00:30"), "2024-05-01T00:30 is not on the hour."),
+        (("office", "--at", "0001-01-01T00:00+14:00"), "0001-01-01T00:00+14:00 does not lie in the years 1970 to 2199."),
         (("office", "--at", "2025-01-01"), "office can be forecast from 2024-04-01T01:00 to 2024-05-11T00:00 UTC, not from"),
         (("office", "--at", "2024-04-02"), "office has 24 measured hours in the week before 2024-04-02T00:00 UTC; a model"),
         (("young",), "young has 48 measured hours in the week before 2024-04-03T00:00 UTC; a model needs 72."),

@@ -118,6 +118,7 @@ def status(namespace: str, context: str, as_json: bool) -> None:
     from wattcast.deploy import lifecycle
     from wattcast.deploy.cluster import Cluster
     from wattcast.deploy.watching import all_standing
+    from wattcast.terminal import plain
 
     cluster = Cluster(context)
     space = lifecycle.namespace(cluster, namespace)
@@ -130,9 +131,9 @@ def status(namespace: str, context: str, as_json: bool) -> None:
         table.add_column("what is wrong", overflow="fold")
         for each, row in zip(found, rows, strict=True):
             cells = (row["name"], row["kind"], row["state"], row["attempts"], each.age, each.driver_phase, row["wrong"])
-            table.add_row(*("" if value is None else str(value) for value in cells))
+            table.add_row(*map(plain, cells))
         for row in servers:
-            table.add_row(row["name"], row["kind"], row["state"], "", "", "", row["wrong"] or "")
+            table.add_row(row["name"], row["kind"], row["state"], "", "", "", plain(row["wrong"]))
         Console().print(table)
     sys.exit(FAILED if any(row["wrong"] for row in (*rows, *servers)) else 0)
 
@@ -226,8 +227,9 @@ def submit_backfill(
     """Run a backfill on Kubernetes, beside what is deployed, and follow it to its end."""
     from wattcast.deploy import lifecycle
     from wattcast.deploy.cluster import Cluster, Refused
+    from wattcast.times import on_the_hour
 
-    begins, ends = _on_the_hour(first), _on_the_hour(end)
+    begins, ends = on_the_hour(first), on_the_hour(end)
     if begins >= ends:
         raise Refused("--from must lie before --to.")
     cluster = Cluster(context)
@@ -328,20 +330,6 @@ def _servers(cluster: Any, space: str) -> "list[Server]":
 def _server_row(each: "Server") -> dict[str, Any]:
     """A Deployment or a StatefulSet as a line of the status."""
     return {"name": each.name, "kind": each.kind, "state": each.state, "wrong": each.words or None}
-
-
-def _on_the_hour(text: str) -> datetime:
-    """A time of the command line; UTC where it names no zone."""
-    from wattcast.deploy.cluster import Refused
-
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise Refused(f"{text} is no time of ISO 8601, such as 2026-01-01 or 2026-01-01T06:00.") from error
-    value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    if value != value.replace(minute=0, second=0, microsecond=0):
-        raise Refused(f"{text} is not on the hour.")
-    return value
 
 
 def _to_stderr(line: str) -> None:

@@ -54,6 +54,8 @@ class Keys:
 
     def create(self, name: str, scopes: tuple[str, ...]) -> tuple[Key, str]:
         """A new key and its text, which is kept nowhere."""
+        if not name.strip() or not name.isprintable():
+            raise KeysError("A key needs a name that can be printed: whose it is.")
         if unknown := [scope for scope in scopes if scope not in SCOPES]:
             raise KeysError(f"There is no scope {unknown[0]}: there are {', '.join(SCOPES)}.")
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)

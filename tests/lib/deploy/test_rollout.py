@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from wattcast.deploy.cluster import Refused
-from wattcast.deploy.commands import _on_the_hour
 from wattcast.deploy.ownership import applied
 from wattcast.deploy.rendering import rendered
 from wattcast.deploy.rollout import references
@@ -167,14 +166,3 @@ def test_what_was_applied_is_told_from_what_others_have_set() -> None:
         "apiVersion": "v1", "kind": "Thing", "metadata": {"name": "x", "namespace": "y", "labels": {"mine": "1"}},
         "spec": {"image": "i", "env": [{"name": "A", "value": "1"}], "finalizers": ["one"], "args": ["a", "b"]},
     }  # fmt: skip
-
-
-@pytest.mark.parametrize("text", ["2026-01-02T06:30", "yesterday"])
-def test_time_of_a_backfill_is_on_the_hour(text: str) -> None:
-    with pytest.raises(Refused, match=text):
-        _on_the_hour(text)
-
-
-def test_time_of_a_backfill_without_a_zone_is_utc() -> None:
-    assert _on_the_hour("2026-01-02T06:00").isoformat() == "2026-01-02T06:00:00+00:00"
-    assert _on_the_hour("2026-01-02T06:00+02:00").isoformat() == "2026-01-02T04:00:00+00:00"

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from wattcast.audit import audit
 from wattcast.broker import Broker
+from wattcast.errors import refuse
 from wattcast.job import Job, Run, opened
 from wattcast.local.demo.report import Outcome, print_report
 from wattcast.local.embedded.kafka_server import EmbeddedBroker
@@ -62,14 +63,14 @@ class Demo:
             "WATTCAST_BATCH__SCORING_SECONDS": "10",
         }
         data, metadata = self._readings(state)
+        source = recording(data, buildings=self.buildings, days=self.days)
+        known = None if metadata is None else with_intervals(buildings_of(metadata), source)
         with EmbeddedBroker(state) as kafka:
             os.environ["WATTCAST_KAFKA__BOOTSTRAP_SERVERS"] = kafka.bootstrap_servers
             settings.cache_clear()
             self.console.print(f"Kafka broker at {kafka.bootstrap_servers}. Starting Spark ...")
             with opened(once=False, name="demo") as run:
-                source = recording(data, buildings=self.buildings, days=self.days)
-                if metadata is not None:
-                    known = with_intervals(buildings_of(metadata), source)
+                if known is not None:
                     run.lake.replace("buildings", run.lake.frame("buildings", known))
                     negative = known.building_id[known.allows_negative_energy.eq(True)]
                     source = replace(source, allows_negative=np.isin(source.building_ids, negative))
@@ -80,7 +81,7 @@ class Demo:
         """The file to replay and its metadata, simulated where none was given."""
         if self.data is not None:
             if not self.data.is_file():
-                sys.exit(f"There is no file {self.data}.")
+                refuse(f"There is no file {self.data}.")
             beside = self.data.with_name("buildings.csv")
             return self.data, self.buildings_file or (beside if beside.is_file() else None)
         from wattcast.local.simulation.simulator import write_simulation

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from wattcast.audit import PartitionAudit
@@ -12,6 +13,7 @@ from wattcast.job import Run
 from wattcast.local.demo.chart import write_chart
 from wattcast.local.replay.counts import ReplayCounts
 from wattcast.report import audit_table
+from wattcast.terminal import plain
 
 CHARTED = 4
 ERRORS = """
@@ -56,7 +58,7 @@ def print_report(console: Console, run: Run, outcome: Outcome, state: Path) -> i
     console.print(audit_table(outcome.audited))
     problems = list(_problems(outcome, total, accepted, rejected))
     _chart(run, state / "forecasts.html")
-    console.print(f"Chart of forecast bands over actual use: {state / 'forecasts.html'}", soft_wrap=True)
+    console.print(f"Chart of forecast bands over actual use: {state / 'forecasts.html'}", soft_wrap=True, markup=False)
     console.print("\n[bold]Try next[/bold] (the demo's tables stay until the next demo):", highlight=False)
     for command in (
         'sql "SELECT * FROM forecast_hours ORDER BY origin DESC, building_id, lead_hours" --rows 24',
@@ -64,9 +66,9 @@ def print_report(console: Console, run: Run, outcome: Outcome, state: Path) -> i
         f"run backfill --from {_day(outcome, 3)} --to {_day(outcome, 1)}",
         "serve  # API and dashboard, at http://127.0.0.1:8080/",
     ):
-        console.print(f"  .venv/bin/wattcast --state {state} {command}", soft_wrap=True, highlight=False)
+        console.print(f"  .venv/bin/wattcast --state {state} {command}", soft_wrap=True, highlight=False, markup=False)
     for problem in problems:
-        console.print(f"[bold red]FAILED[/bold red]: {problem}")
+        console.print(f"[bold red]FAILED[/bold red]: {escape(problem)}")
     if not problems:
         console.print(
             f"[bold green]All {total:,} records are accounted for[/bold green] ({outcome.seconds:.0f} s in all)."
@@ -98,7 +100,9 @@ def _counts(outcome: Outcome, total: int, accepted: int, rejected: dict[str, int
     table.add_row("all", f"{counts.sent:,}", f"{total:,}")
     table.add_row("accepted", f"{counts.expected_accepted:,}", f"{accepted:,}")
     for rule in sorted(counts.expected_rejected | rejected):
-        table.add_row(f"rejected: {rule}", f"{counts.expected_rejected.get(rule, 0):,}", f"{rejected.get(rule, 0):,}")
+        table.add_row(
+            plain(f"rejected: {rule}"), f"{counts.expected_rejected.get(rule, 0):,}", f"{rejected.get(rule, 0):,}"
+        )
     for kind in ("disordered", "delayed", "duplicated", "corrected"):
         table.add_row(f"of the accepted: {kind}", f"{getattr(counts, kind):,}", "")
     return table

@@ -75,15 +75,16 @@ def _measured_ms(times: pd.Series, file: Path, naive_is_utc: bool) -> npt.NDArra
     if is_text and not pd.api.types.is_string_dtype(times.dtype):
         raise RecordingError(f"{file.name}: {times.name} holds neither timestamps nor text, but {times.dtype}.")
     is_naive = not times.str.contains(HAS_ZONE).all() if is_text else times.dtype.kind == "M" and times.dt.tz is None
-    if is_naive and not naive_is_utc:
-        raise RecordingError(
-            f"{file.name}: {times.name} has times without a zone; say that they are UTC, or add the offset."
-        )
     if is_text:
         try:
             times = pd.to_datetime(times, utc=True, format="ISO8601")
         except ValueError as error:
             raise RecordingError(f"{file.name}: {times.name} is no time: {error}") from error
+    if is_naive and not naive_is_utc:
+        raise RecordingError(
+            f"{file.name}: {times.name} has times without a zone; add it, or let `wattcast replay --naive-is-utc` take them "
+            "as UTC."
+        )
     utc = times if is_naive and not is_text else times.dt.tz_convert("UTC").dt.tz_localize(None)
     return utc.to_numpy("datetime64[ms]").astype(np.int64)
 

@@ -25,6 +25,11 @@ READINGS = pa.schema(
     }
 )
 MOST_FAULTS = 0.5
+FIRST, END = date(1970, 1, 1), date(2200, 1, 1)
+
+
+class SimulationError(ValueError):
+    """What is asked for cannot be simulated; the message says why."""
 
 
 class Simulation(NamedTuple):
@@ -47,11 +52,13 @@ def simulate(
     `faults` is the share of readings that a sensor fault touches. A building is the same whatever the number of others.
     """
     if buildings < 1 or days < 1:
-        raise ValueError("A simulation has at least one building and one day.")
+        raise SimulationError("A simulation has at least one building and one day.")
     if interval_minutes is not None and (not 1 <= interval_minutes <= 60 or 60 % interval_minutes):
-        raise ValueError(f"{interval_minutes} minutes do not divide an hour: take 5, 10, 15, 30 or 60.")
+        raise SimulationError(f"{interval_minutes} minutes do not divide an hour: take 5, 10, 15, 30 or 60.")
     if not 0 <= faults <= MOST_FAULTS:
-        raise ValueError(f"The share of faulty readings lies between 0 and {MOST_FAULTS}.")
+        raise SimulationError(f"The share of faulty readings lies between 0 and {MOST_FAULTS}.")
+    if start < FIRST or days > (END - start).days:
+        raise SimulationError(f"{days} days from {start} on do not lie in the years 1970 to 2199.")
     fleet = [simulated_building(number, interval_minutes, seed) for number in range(buildings)]
     metadata = pd.DataFrame([building.metadata() for building in fleet])
     plan = planned_faults(metadata, start, days, faults, seed)
