@@ -79,7 +79,9 @@ def _compact(lake: Lakehouse, name: str) -> None:
 
 def _vacuum(lake: Lakehouse, name: str) -> int:
     """Delete the files that no version of the last 30 days has; how many that were. The table itself says that it is 30 days."""
-    with _set(lake.spark, {"spark.databricks.delta.vacuum.logging.enabled": "true"}):
+    tasks = 4 * lake.spark.sparkContext.defaultParallelism  # to list folders: Spark would take 10,000 for each table
+    listing = {"spark.sql.sources.parallelPartitionDiscovery.parallelism": str(tasks)}
+    with _set(lake.spark, listing | {"spark.databricks.delta.vacuum.logging.enabled": "true"}):
         table = _table(lake, name)
         table.vacuum()
         ended = table.history(1).first()
