@@ -15,6 +15,7 @@ if not hasattr(sys.modules["__main__"], "__file__"):
 
 _state = Path(tempfile.mkdtemp(prefix="wattcast-tests-"))
 os.environ |= {"WATTCAST_STATE": str(_state), "WATTCAST_BATCH__TRIGGER_SECONDS": "0.2"}
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")  # JVMs that live for seconds compile for seconds
 
 from pyspark.sql import SparkSession
 
