@@ -15,7 +15,6 @@ if not hasattr(sys.modules["__main__"], "__file__"):
 
 _state = Path(tempfile.mkdtemp(prefix="wattcast-tests-"))
 os.environ |= {"WATTCAST_STATE": str(_state), "WATTCAST_BATCH__TRIGGER_SECONDS": "0.2"}
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")  # JVMs that live for seconds compile for seconds
 
 from pyspark.sql import SparkSession
 
@@ -25,6 +24,13 @@ from wattcast.lakehouse import Lakehouse
 from wattcast.local.embedded.kafka_server import EmbeddedBroker
 from wattcast.session import spark_session
 from wattcast.settings import Settings, settings
+
+# Plans of a few rows: to compile them takes longer than to run them once. Commands that tests start do compile theirs.
+INTERPRETED = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.shuffle.partitions": "2",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,6 +68,8 @@ def embedded_broker() -> Iterator[EmbeddedBroker]:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     session = spark_session(settings(), name="tests")
+    for key, value in INTERPRETED.items():
+        session.conf.set(key, value)
     yield session
     session.stop()
 

@@ -103,8 +103,8 @@ def check_job(command: str, context: Any) -> None:
 
 def queries() -> list[str]:
     """What the documentation asks by `wattcast sql`, in blocks and in sentences, for a test that has a lake."""
-    found = [words for page in PAGES for words in [*commands(page), *mentions(page)] if words[0] == "sql"]
-    return [words[1] for words in found if len(words) > 1]
+    found = [words[1:] for page in PAGES for words in [*commands(page), *mentions(page)] if words[0] == "sql"]
+    return [word for words in found for word in words[:2] if word.startswith(("SELECT", "WITH"))]
 
 
 def headings(page: Path) -> set[str]:

@@ -88,16 +88,15 @@ def test_posted_readings_get_the_forecast_that_the_job_makes(once: Run) -> None:
 
 
 def test_process_that_is_ended_makes_place_for_another(tmp_path: Path) -> None:
-    following = Following(settings_of(tmp_path))
-    forecaster = following.forecaster()
-    first = forecaster.executor()
-    hangs = first.submit(signal.pause)
-    assert first.submit(abs, -1) is not None
-    forecaster.end()
-    with pytest.raises(BrokenProcessPool):
-        hangs.result(60)
-    assert forecaster.executor().submit(abs, -1).result(60) == 1
-    following.__exit__()
+    with Following(settings_of(tmp_path)) as following:
+        forecaster = following.forecaster()
+        first = forecaster.executor()
+        hangs = first.submit(signal.pause)
+        assert first.submit(abs, -1) is not None
+        forecaster.end()
+        with pytest.raises(BrokenProcessPool):
+            hangs.result(60)
+        assert forecaster.executor().submit(abs, -1).result(60) == 1
 
 
 def answers(address: str) -> bool:

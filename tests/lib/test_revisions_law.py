@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from wattcast.revisions import ARRIVAL, COUNTS, HOUR_US, MEANS, MEASURED, MINUTE_US, Closing, revisions
+from wattcast.revisions import ARRIVAL, COUNTS, HOUR_US, MEANS, MEASURED, Closing, revisions
 
+MINUTE_US = HOUR_US // 60
 GRACE_US, MAX_WAIT_US, TOLERANCE_US, DAY_US = 5 * MINUTE_US, 180 * MINUTE_US, 10 * MINUTE_US, 24 * HOUR_US
 IDLE_US = 10_000 * DAY_US
 FAR_US = 4_000_000_000_000_000

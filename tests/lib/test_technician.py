@@ -171,7 +171,7 @@ def test_devices_can_be_read_in_eighty_columns_whatever_their_names() -> None:
     names = ("meter[/x]", "university-building-17-main-meter", "\x1b[31mred")
     rules = ("energy_usage_kwh.out_of_range", "temperature_c.wrong_type")
     shown = [
-        Device(name, "university-building-17", NOW, NOW, 24, 2, rules, 0.31, 30.0, 2, 120.0, "rejected")
+        Device(name, "university-building-17", NOW, NOW, 24, 2, rules, 0.31, 30.0, None, 2, 120.0, "rejected")
         for name in names
     ]
     console = Console(width=80, file=io.StringIO())
