@@ -103,8 +103,12 @@ def check_job(command: str, context: Any) -> None:
 
 def queries() -> list[str]:
     """What the documentation asks by `wattcast sql`, in blocks and in sentences, for a test that has a lake."""
-    found = [words[1:] for page in PAGES for words in [*commands(page), *mentions(page)] if words[0] == "sql"]
-    return [word for words in found for word in words[:2] if word.startswith(("SELECT", "WITH"))]
+    return [query for page in PAGES for words in [*commands(page), *mentions(page)] for query in asked(words)]
+
+
+def asked(words: list[str]) -> list[str]:
+    """The query of a command, if it has one."""
+    return [word for word in words[1:3] if words[0] == "sql" and word.startswith(("SELECT", "WITH"))]
 
 
 def headings(page: Path) -> set[str]:
@@ -167,7 +171,7 @@ def test_documentation_has_the_commands_of_a_tour() -> None:
 
 def test_queries_are_found_in_blocks_and_in_sentences() -> None:
     assert len(queries()) > 5
-    inline = [words[1] for page in PAGES for words in mentions(page) if words[0] == "sql" and len(words) > 1]
+    inline = [query for page in PAGES for words in mentions(page) for query in asked(words)]
     assert inline
     assert set(inline) <= set(queries())
 

@@ -164,6 +164,13 @@ def _reached(client: type, kafka: KafkaSettings, options: Mapping[str, Any]) -> 
     try:
         return client(**(connection | dict(options)))
     except (KafkaError, ValueError) as error:  # ValueError: an address that is none
+        way = kafka.security_protocol
+        also = (
+            ""
+            if way == "PLAINTEXT"
+            else f", does it speak {way}, and are user, password and certificate authority right"
+        )
         raise BrokerUnreachable(
-            f"No Kafka broker answers at {kafka.bootstrap_servers} ({type(error).__name__}): is it up? `wattcast status` tells."
+            f"No Kafka broker answers at {kafka.bootstrap_servers} ({type(error).__name__}): is it up{also}? "
+            "`wattcast status` tells."
         ) from error
