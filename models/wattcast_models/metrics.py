@@ -130,7 +130,7 @@ def ratio(challenger: Floats, champion: Floats, *, seed: int = 0) -> Ratio:
 def ratios(challenger: Floats, champion: Floats, *, seed: int = 0) -> list[Interval]:
     """Geometric means over buildings of the ratios of two methods' NRMSE in %, each (buildings, groups), by group."""
     logs = np.log(np.maximum(challenger, LEAST_NRMSE_PCT) / np.maximum(champion, LEAST_NRMSE_PCT))
-    found = bootstrap(logs, lambda rows: np.nanmean(rows, axis=0), seed=seed)
+    found = bootstrap(logs, lambda rows: np.ma.masked_invalid(rows).mean(axis=0).filled(np.nan), seed=seed)
     return [Interval(*(float(np.exp(each)) for each in (one.value, one.low, one.high))) for one in found]
 
 

@@ -59,6 +59,7 @@ def environment(run: Run) -> dict[str, str]:
     """What makes a process of its own work on the lake, the checkpoints and the topics of this run."""
     kafka, forecasting = run.settings.kafka, run.settings.forecasting
     return os.environ | {
+        "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1",  # what lives for seconds need not be compiled for hours
         "WATTCAST_STATE": str(run.settings.state),
         "WATTCAST_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "WATTCAST_KAFKA__READINGS_TOPIC": kafka.readings_topic,
