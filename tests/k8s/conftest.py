@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.k8s.cluster.build import WATTCAST, Images, build_programs, cluster_folder, missing, operator_chart
+from tests.k8s.cluster.build import NEXT, WATTCAST, Images, build_programs, cluster_folder, missing, operator_chart
 from tests.k8s.cluster.node import Cluster
 from tests.k8s.cluster.usage import Usage
 from tests.k8s.live import BUILDINGS, DAYS, NAMESPACE, OVERLAY, READINGS, TRIAL, Live
@@ -49,6 +49,7 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
     try:
         for archive in images.archives():
             made.load(archive)
+        made.tag(WATTCAST, NEXT)
         yield made
     finally:
         usage.end()

@@ -38,7 +38,7 @@ PROGRAMS = {  # name: its package in the Go module of the same name's folder, an
 }
 DEBIAN, PAUSE, STAND_INS = "localhost/debian:bookworm", "localhost/pause:1", "localhost/stand-ins:1"
 WATTCAST = f"localhost/wattcast:{version('wattcast')}"
-NEXT = f"{WATTCAST}-next"
+NEXT = f"{WATTCAST}-next"  # the same under another name, to be rolled out
 
 
 def cluster_folder() -> Path:
@@ -113,7 +113,6 @@ class Images:
         self._debian()
         self._pause()
         self._wattcast()
-        self._next()
         self._stand_ins()
 
     def archives(self) -> list[Path]:
@@ -127,13 +126,6 @@ class Images:
         torch = {"TORCH_INDEX": os.environ.get("PIP_EXTRA_INDEX_URL", "")}
         self.engine.build(WATTCAST, labels() | torch | {"BASE_IMAGE": DEBIAN, "JARS": "spark s3"}, *CACHED, *volume)
         self._archive(WATTCAST)
-
-    def _next(self) -> None:
-        """Another image of the same content, to be rolled out."""
-        container = self.engine.told("from", "--pull-never", WATTCAST)
-        self.engine.told("config", "--label", "test=next", container)
-        self.engine.told("commit", "--quiet", "--rm", "--timestamp=0", container, NEXT)
-        self._archive(NEXT)
 
     def _debian(self) -> None:
         """Debian as an image of a registry would have it, with the certificates that this machine trusts."""

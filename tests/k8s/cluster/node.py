@@ -105,10 +105,16 @@ class Cluster:
         known = self.folder / "containerd" / f"{archive.stem}.loaded"
         state = f"{archive.stat().st_size} {archive.stat().st_mtime_ns}"
         if not known.is_file() or known.read_text(encoding="ascii") != state:
-            socket = self.run_folder / "containerd.sock"
-            command = ["ctr", "-a", str(socket), "-n", "k8s.io", "images", "import", "--all-platforms", str(archive)]
-            subprocess.run(command, check=True, capture_output=True)
+            self._images("import", "--all-platforms", str(archive))
             known.write_text(state, encoding="ascii")
+
+    def tag(self, image: str, name: str) -> None:
+        """Give an image that the node has another name."""
+        self._images("tag", "--force", image, name)
+
+    def _images(self, *arguments: str) -> None:
+        socket = str(self.run_folder / "containerd.sock")
+        subprocess.run(["ctr", "-a", socket, "-n", "k8s.io", "images", *arguments], check=True, capture_output=True)
 
     def until(self, what: str, found: Callable[[], object], seconds: float) -> None:
         """Look until it is so.
