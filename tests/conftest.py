@@ -35,7 +35,7 @@ INTERPRETED = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--recovery-days", type=int, default=5, help="Days of 36 buildings through which kills are survived."
+        "--recovery-days", type=int, default=3, help="Days of 36 buildings through which kills are survived."
     )
 
 
