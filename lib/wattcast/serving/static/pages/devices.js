@@ -29,9 +29,9 @@ export function deviceTable(items, now, { withBuilding = true } = {}) {
     withBuilding && { name: "Building", cell: (row) => buildingLink(row.building_id) },
     { name: "State", cell: ({ state }) => badge(...(DEVICE_STATES[state] ?? ["", state])) },
     { name: "Last seen", tight: true, cell: (row) => ago(row.last_seen_at, now) },
-    { name: "Readings, 24 h", number: true, cell: (row) => number(row.readings_24h) },
-    { name: "Rejected, 24 h", number: true, cell: rejectedLink },
-    { name: "Gaps, 24 h", number: true, cell: gaps },
+    { name: "Readings, 24\u00a0h", number: true, cell: (row) => number(row.readings_24h) },
+    { name: "Rejected, 24\u00a0h", number: true, cell: rejectedLink },
+    { name: "Gaps, 24\u00a0h", number: true, cell: gaps },
     { name: "Late", number: true, cell: (row) => percent(row.late_share, 0) },
     { name: "Same value for", number: true, cell: (row) => number(row.stuck_hours, "h") },
     { name: "Noise", number: true, cell: (row) => percent(row.noise, 0) },
@@ -64,7 +64,7 @@ export default function devices(context) {
     elements: [
       pageHead(
         "Devices",
-        "Silent: nothing has arrived for too long. Stuck: hours of one and the same value. Late: readings come after their hour has closed. Rejected: many of its records break the contract.",
+        "Silent: nothing has arrived for too long. Stuck: hours of one and the same value. Noisy: its energy jumps from hour to hour. Late: readings come after their hour has closed. Rejected: many of its records break the contract.",
       ),
       card(
         "Devices",
