@@ -114,6 +114,7 @@ class Images:
         self._pause()
         self._wattcast()
         self._stand_ins()
+        self.engine.told("rm", "--all")  # a build that copies from another image leaves a container of that
 
     def archives(self) -> list[Path]:
         """What `build` made."""
