@@ -53,7 +53,8 @@ def down() -> None:
 def clean() -> None:
     """End the cluster and give back the disk that all builds took: the next one takes as long as the first."""
     down()
-    shutil.rmtree(cluster_folder())
+    if cluster_folder().exists():
+        shutil.rmtree(cluster_folder())
 
 
 @app.command(context_settings=PASSED_ON)

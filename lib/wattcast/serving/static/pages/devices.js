@@ -64,7 +64,7 @@ export default function devices(context) {
     elements: [
       pageHead(
         "Devices",
-        "Silent: nothing has arrived for too long. Stuck: hours of one and the same value. Noisy: its energy jumps from hour to hour. Late: readings come after their hour has closed. Rejected: many of its records break the contract.",
+        "Silent: nothing has arrived for too long. Stuck: hours of one and the same value. Noisy: its energy spikes from reading to reading. Late: readings come after their hour has closed. Rejected: many of its records break the contract.",
       ),
       card(
         "Devices",
