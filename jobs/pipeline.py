@@ -1,11 +1,16 @@
 """All streaming jobs in one application: a laptop's, or a small site's."""
 
-from aggregate import AGGREGATE
-from forecast import FORECAST
-from ingest import INGEST
-from publish import PUBLISH
-from score import SCORE
-from wattcast.job import run
+from collections.abc import Sequence
+
+from wattcast.runtime.job import run
+from wattcast.runtime.job_files import load_jobs
+
+JOBS = ("ingest", "aggregate", "forecast", "publish", "score")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    run(*load_jobs(JOBS), name="pipeline", argv=argv)
+
 
 if __name__ == "__main__":
-    run(INGEST, AGGREGATE, FORECAST, PUBLISH, SCORE)
+    main()

@@ -1,41 +1,37 @@
-"""Scores: each hour of a forecast whose energy came to be known or was corrected, appended to `forecast_scores`."""
+"""Scores: each forecast hour whose actual energy arrived or was corrected, appended to `forecast_scores`."""
 
-from pyspark.sql import DataFrame
+from collections.abc import Sequence
+from functools import partial
+
 from pyspark.sql import functions as F
 from pyspark.sql.streaming.query import StreamingQuery
 
-from wattcast.accuracy import wanted_scores
-from wattcast.job import Job, Run, run
-from wattcast.lakehouse import Snapshot
+from wattcast.runtime.context import Run
+from wattcast.runtime.job import Job, run
+from wattcast.scoring.pending import pending_scores
 
 
 def score(run: Run) -> list[StreamingQuery]:
-    """Driven by new hours, and by new forecasts too, since a backfill comes after what it forecasts."""
-    hours = run.lake.stream("hourly_usage").select("building_id", "hour")
-    forecast = run.lake.stream("forecasts").select("building_id", F.explode("target_hour").alias("hour"))
+    """Triggered by new hours, and also by new forecasts, since a backfill comes after the hours that it forecasts."""
+    hours = run.streams.read_stream("hourly_usage").select("building_id", "hour")
+    forecasts = run.streams.read_stream("forecasts").select("building_id", F.explode("target_hour").alias("hour"))
     return [
-        run.lake.append_wanted(
-            "forecast_scores", on=hours.union(forecast), query="score", seconds=run.settings.batch.scoring_seconds,
-            wanted=lambda batch, existing: missing(run, batch, existing),
+        run.streams.append_pending(
+            "forecast_scores",
+            trigger=hours.union(forecasts),
+            pending=partial(pending_scores, run),
+            query="score",
+            seconds=run.settings.batch.scoring_seconds,
         )
-    ]  # fmt: skip
-
-
-def missing(run: Run, touched: DataFrame, existing: Snapshot) -> DataFrame | None:
-    """The scores that the touched hours lack; None where none of them is over."""
-    hourly = run.lake.snapshot("hourly_usage")
-    (newest,) = run.lake.newest(hourly, "hour")
-    if newest is None:
-        return None
-    return wanted_scores(
-        run.lake.snapshot("forecasts").frame,
-        touched=touched.where(F.col("hour") <= F.lit(newest)),
-        hourly=hourly.frame, existing=existing.frame, buildings=run.lake.table("buildings"),
-        lead_hours=run.settings.forecasting.lead_hours,
-    )  # fmt: skip
+    ]
 
 
 SCORE = Job("score", score)
 
+
+def main(argv: Sequence[str] | None = None) -> None:
+    run(SCORE, name="score", argv=argv)
+
+
 if __name__ == "__main__":
-    run(SCORE)
+    main()

@@ -1,42 +1,36 @@
 """Data contracts: data-contracts/*.odcs.yaml (ODCS 3.1), the one declaration of columns, units, keys and row rules.
 
-From it come the Spark schema, the table definitions and the JSON Schema of every topic. What a record must fulfil is read
-here and applied by `wattcast.readings`.
+The Spark schemas, the table definitions and the JSON Schema of every topic come from them. `wattcast.ingest.validation` applies
+the rules to records, `wattcast.contract_compatibility` compares contracts with their released versions.
 """
 
-import operator
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
-from open_data_contract_standard.model import CustomProperty, OpenDataContractStandard, SchemaProperty
+from open_data_contract_standard.model import CustomProperty, OpenDataContractStandard, SchemaObject, SchemaProperty
 
 from wattcast.settings import project_folder
+from wattcast.times import MESSAGE_TIME
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
-TIGHTENED: Mapping[str, Callable[[Any, Any], bool]] = {
-    "minimum": operator.lt,
-    "minLength": operator.lt,
-    "maximum": operator.gt,
-    "maxLength": operator.gt,
-    "pattern": operator.ne,
-    "enum": lambda was, now: not set(was) <= set(now),
-}
 JSON_TYPES = {"string": "string", "integer": "integer", "number": "number", "boolean": "boolean", "timestamp": "string"}
 
 
 class ContractError(ValueError):
-    """A contract file that cannot be used, with the reason."""
+    """A contract that cannot be used, with the reason."""
 
 
 @dataclass(frozen=True)
 class Column:
     """One column or message field. `limits` are ODCS logicalTypeOptions; `rules` map a rule's name to the SQL that must hold,
-    `breaches` to what is wrong where it does not."""
+    `violations` to a description of a value that breaks it."""
 
     name: str
     logical_type: str
@@ -49,7 +43,7 @@ class Column:
     key_position: int | None = None
     partition_position: int | None = None
     item_type: str | None = None
-    breaches: Mapping[str, str] = field(default_factory=dict)
+    violations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ddl(self) -> str:
@@ -73,7 +67,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Retention:
-    """Rows stay until the newest one is so many days newer, by a column of times."""
+    """How long rows are kept: until the newest row is `days` newer, by a column of times."""
 
     days: int
     column: str
@@ -120,17 +114,17 @@ class Contract:
 
     @property
     def rules(self) -> dict[str, str]:
-        """SQL that must hold, by rule name, over all columns."""
+        """The SQL that must hold, by rule name, of all columns."""
         return {name: sql for column in self.columns for name, sql in column.rules.items()}
 
     @property
     def retention(self) -> Retention | None:
-        """How long rows are kept; None: for ever."""
+        """How long rows are kept; None where they are kept forever."""
         days = self.properties.get("retentionDays")
         return Retention(int(days), str(self.properties["retentionBy"])) if days else None
 
     def json_schema(self) -> dict[str, Any]:
-        """JSON Schema of a message; the rules that SQL states are not in it. Unknown further fields are allowed."""
+        """The JSON Schema of a message. It lacks the rules in SQL and allows unknown fields."""
         return {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": self.name,
@@ -142,67 +136,49 @@ class Contract:
 
 
 def contract(name: str) -> Contract:
-    """The contract of the topic or table `name`."""
+    """The contract of a topic or table.
+
+    Raises:
+        ContractError: there is none of this name.
+    """
     try:
         return contracts()[name]
     except KeyError:
-        raise ContractError(f"There is no contract {name}: there are {', '.join(sorted(contracts()))}.") from None
+        names = ", ".join(sorted(contracts()))
+        raise ContractError(f"There is no contract {name}. The contracts are: {names}.") from None
 
 
 @cache
 def contracts() -> Mapping[str, Contract]:
-    """All contracts of the project by name."""
-    files = sorted(project_folder("data-contracts").glob("*.odcs.yaml"))
-    documents = {(document := _document(file.read_text(encoding="utf-8"))).id or "": document for file in files}
-    return {name: _contract(document, documents) for name, document in documents.items()}
+    """All contracts of the project by name, read once: the files do not change while a program runs."""
+    return load_contracts(project_folder("data-contracts"))
+
+
+def load_contracts(folder: Path) -> Mapping[str, Contract]:
+    """The contracts of a folder by name, each with the columns that it takes from another contract (`columnsOf`)."""
+    documents = [_document(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.odcs.yaml"))]
+    by_id = {document.id or "": document for document in documents}
+    return {name: _contract(document, by_id) for name, document in by_id.items()}
+
+
+def parse_contract(text: str) -> Contract:
+    """The contract in a text, without the columns that it takes from another contract.
+
+    Raises:
+        ContractError: the text is not a contract.
+    """
+    return _contract(_document(text), None)
 
 
 def tables() -> list[Contract]:
-    return [each for each in contracts().values() if each.kind == "table"]
-
-
-def incompatible_changes(old: str, new: str) -> list[str]:
-    """What in the contract text `new` breaks a reader or writer of `old`; empty when compatible or a new major version."""
-    before, after = (_contract(_document(text), {}) for text in (old, new))
-    if after.major > before.major:
-        return []
-    return list(_breaks(before, after))
-
-
-def _breaks(before: Contract, after: Contract) -> Iterator[str]:
-    columns = {column.name: column for column in after.columns}
-    for was in before.columns:
-        now = columns.pop(was.name, None)
-        if now is None:
-            yield f"{was.name} is gone"
-            continue
-        for what in ("physical_type", "unit", "key_position", "partition_position"):
-            if getattr(was, what) != getattr(now, what):
-                yield f"{was.name}: {what} {getattr(was, what)} became {getattr(now, what)}"
-        if now.required and not was.required:
-            yield f"{was.name} became required"
-        if not now.required and was.required and before.kind == "table":
-            yield f"{was.name} became optional"
-        yield from _narrowed(was, now)
-    for added in columns.values():
-        if added.required:
-            yield f"{added.name} is new and required"
-
-
-def _narrowed(was: Column, now: Column) -> Iterator[str]:
-    for limit, tightened in TIGHTENED.items():
-        a, b = was.limits.get(limit), now.limits.get(limit)
-        if b is not None and (a is None or tightened(a, b)):
-            yield f"{was.name}: {limit} was narrowed"
-    for rule in now.rules:
-        if now.rules[rule] != was.rules.get(rule):
-            yield f"{was.name}: rule {rule} is new or changed"
+    """The contracts of tables."""
+    return [contract for contract in contracts().values() if contract.kind == "table"]
 
 
 def _json_type(logical_type: str) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": JSON_TYPES[logical_type]}
     if logical_type == "timestamp":
-        schema["format"] = "date-time"
+        schema |= {"format": "date-time", "pattern": f"^{MESSAGE_TIME}$"}
     return schema
 
 
@@ -213,61 +189,73 @@ def _document(text: str) -> OpenDataContractStandard:
         raise ContractError(f"Not a data contract: {error}") from error
 
 
-def _contract(document: OpenDataContractStandard, documents: Mapping[str, OpenDataContractStandard]) -> Contract:
+def _contract(document: OpenDataContractStandard, documents: Mapping[str, OpenDataContractStandard] | None) -> Contract:
     schemas = document.schema_ or []
     if not document.id or not document.version or len(schemas) != 1:
-        raise ContractError(f"Contract {document.id}: id, version and exactly one schema are needed.")
+        raise ContractError(f"Contract {document.id}: id, version and exactly one schema are required.")
     schema, properties = schemas[0], _custom(schemas[0].customProperties)
-    own = [_column(each) for each in schema.properties or []]
-    if fault := _unkept(properties, own):
+    columns = _columns(schema)
+    if fault := _retention_fault(properties, columns):
         raise ContractError(f"Contract {document.id}: {fault}.")
-    shared = documents[properties["columnsOf"]] if properties.get("columnsOf") else None
-    if shared is not None:
-        own += _shared_columns(shared, taken={column.name for column in own}, in_table=schema.physicalType == "table")
+    if documents is not None and properties.get("columnsOf"):
+        is_table = schema.physicalType == "table"
+        columns += _shared_columns(documents[properties["columnsOf"]], own=columns, is_table=is_table)
     return Contract(
         name=document.id,
         version=document.version,
         kind=schema.physicalType or "table",
         description=(document.description.purpose if document.description else None) or "",
-        columns=tuple(own),
+        columns=tuple(columns),
         properties=properties,
     )
 
 
-def _unkept(properties: Mapping[str, Any], columns: list[Column]) -> str:
-    """Why rows cannot be kept for a time only; empty where all is right."""
+def _retention_fault(properties: Mapping[str, Any], columns: list[Column]) -> str:
+    """Why the rows cannot have this retention; empty where they can."""
     days, column = properties.get("retentionDays"), properties.get("retentionBy")
     if days is None:
         return ""
     if properties.get("columnsOf"):
         return (
-            "a ledger has no retentionDays, since the audit would miss its rows and a late reading the rest of its hour"
+            "a table of received records must not have retentionDays: the audit would report its deleted rows as lost, and a"
+            " late reading would lose the other readings of its hour"
         )
     if not isinstance(days, int) or days < 1:
-        return f"retentionDays cannot be {days}"
-    times = [each.name for each in columns if each.logical_type == "timestamp" and each.required]
-    return "" if column in times else f"retentionBy must name one of {', '.join(times)}, not {column}"
+        return f"retentionDays must be a whole number above 0, not {days}"
+    times = [column.name for column in columns if column.logical_type == "timestamp" and column.required]
+    return "" if column in times else f"retentionBy must be one of {', '.join(times)}, not {column}"
 
 
-def _shared_columns(document: OpenDataContractStandard, *, taken: set[str], in_table: bool) -> list[Column]:
-    """Columns of another contract: in a table of received records all may be null, since a rejected record may lack any."""
-    columns = [_column(each) for schema in document.schema_ or [] for each in schema.properties or []]
-    columns = [column for column in columns if column.name not in taken]
-    if not in_table:
-        return columns
-    return [
-        Column(c.name, c.logical_type, c.physical_type, False, c.description, c.unit, c.limits, c.rules)
-        for c in columns
-    ]
+def _shared_columns(document: OpenDataContractStandard, *, own: list[Column], is_table: bool) -> list[Column]:
+    """The columns of another contract that are not among `own`. In a table all of them may be null, since a rejected record
+    may lack any."""
+    names = {column.name for column in own}
+    columns = [column for schema in document.schema_ or [] for column in _columns(schema) if column.name not in names]
+    return [_nullable(column) for column in columns] if is_table else columns
+
+
+def _nullable(column: Column) -> Column:
+    """The column as an optional one that is not part of a key."""
+    return Column(
+        column.name, column.logical_type, column.physical_type, False, column.description, column.unit, column.limits,
+        column.rules,
+    )  # fmt: skip
 
 
 def _custom(properties: list[CustomProperty] | None) -> dict[str, Any]:
-    return {each.property: each.value for each in properties or [] if each.property}
+    return {custom.property: custom.value for custom in properties or [] if custom.property}
 
 
-def _column(declared: SchemaProperty) -> Column:
+def _columns(schema: SchemaObject) -> list[Column]:
+    properties = _custom(schema.customProperties)
+    return [_column(declared, properties) for declared in schema.properties or []]
+
+
+def _column(declared: SchemaProperty, properties: Mapping[str, Any]) -> Column:
+    """One column; `${name}` in its rules stands for the schema's custom property of this name."""
     if not declared.name or not declared.physicalType or not declared.logicalType or not declared.description:
-        raise ContractError(f"Column {declared.name}: name, logicalType, physicalType and description are needed.")
+        raise ContractError(f"Column {declared.name}: name, logicalType, physicalType and description are required.")
+    quality = declared.quality or []
     return Column(
         name=declared.name,
         logical_type=declared.logicalType,
@@ -277,10 +265,21 @@ def _column(declared: SchemaProperty) -> Column:
         unit=_custom(declared.customProperties).get("unit"),
         limits=declared.logicalTypeOptions or {},
         rules={
-            rule.name or "": str(rule.implementation) for rule in declared.quality or [] if rule.engine == "spark-sql"
+            rule.name or "": _filled_in(str(rule.implementation), properties)
+            for rule in quality
+            if rule.engine == "spark-sql"
         },
         key_position=declared.primaryKeyPosition if declared.primaryKey else None,
         partition_position=declared.partitionKeyPosition if declared.partitioned else None,
         item_type=declared.items.logicalType if declared.items else None,
-        breaches={rule.name or "": rule.description or "" for rule in declared.quality or []},
+        violations={rule.name or "": _filled_in(rule.description or "", properties) for rule in quality},
     )
+
+
+def _filled_in(text: str, properties: Mapping[str, Any]) -> str:
+    try:
+        return re.sub(r"\$\{(\w+)\}", lambda reference: str(properties[reference[1]]), text)
+    except KeyError as error:
+        raise ContractError(
+            f"The rule {text!r} refers to {error}, which is no custom property of its schema."
+        ) from error

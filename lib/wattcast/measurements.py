@@ -1,17 +1,18 @@
-"""Measurements as rows: what every part of the monitor yields."""
+"""Measurements as rows: the common format of what the monitor and the jobs measure, and the list of measures."""
 
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-ROW = ["measure", "scope", "subject", "value", "samples", "details"]
+MEASUREMENT_COLUMNS = ["measure", "scope", "subject", "value", "samples", "details"]
 FLEET = "fleet"
 
-# What is measured, and of what kinds of things. What each means: docs/guide-operations.md.
+# Each measure with its scopes. What each one means: docs/guide-operations.md.
 MEASURES: Mapping[str, tuple[str, ...]] = {
     "freshness_minutes": (FLEET, "building"),
     "forecast_age_minutes": (FLEET, "building"),
     "completeness": (FLEET, "building"),
+    "unusable_hours": ("building",),
     "meter_silent_minutes": ("device",),
     "meter_stuck_hours": ("device",),
     "meter_noise": ("device",),
@@ -34,38 +35,42 @@ MEASURES: Mapping[str, tuple[str, ...]] = {
     "retraining_started": (FLEET,),
 }
 
-# What is measured of programs and not of readings: its as_of is this machine's time.
-OF_QUERIES = ("stream_lag_records", "batch_seconds", "rows_per_second")
-OF_MACHINE = (*OF_QUERIES, "check_in_minutes", "contract_failures", "retraining_started")
+# Measures of programs, not of readings: their as_of is the time of this machine.
+QUERY_MEASURES = ("stream_lag_records", "batch_seconds", "rows_per_second")
+MACHINE_TIME_MEASURES = (*QUERY_MEASURES, "check_in_minutes", "contract_failures", "retraining_started")
 
-# What of a measure is made once an hour at most: it looks at weeks, and changes slowly.
-SLOW = (
+# Measures over weeks, which change slowly: computed once an hour at most.
+SLOW_MEASURES = (
     "input_drift_psi", "input_drift_ks", "temperature_off_site_c", "residual_bias_2d", "residual_drift_ks", "residual_bias",
     "interval_coverage", "mae_ratio_to_last_week",
 )  # fmt: skip
 
 
-def rows_of(
+def measurement_rows(
     measure: str, scope: str, values: pd.Series, samples: pd.Series | None = None, details: str = ""
 ) -> pd.DataFrame:
-    """A row for each value that is a number; its index are the subjects."""
-    known = values[values.notna()]
-    counts = samples.reindex(known.index) if samples is not None else pd.Series(index=known.index, dtype=float)
+    """A row for each value that is a number, in MEASUREMENT_COLUMNS; the index of `values` has the subjects."""
+    values = values[values.notna()]
+    counts = samples.reindex(values.index) if samples is not None else pd.Series(index=values.index, dtype=float)
     return pd.DataFrame(
         {
-            "measure": measure, "scope": scope, "subject": known.index.astype(str), "value": known.to_numpy(float),
+            "measure": measure, "scope": scope, "subject": values.index.astype(str), "value": values.to_numpy(float),
             "samples": counts.to_numpy(float), "details": details or None,
         }
     )  # fmt: skip
 
 
-def one_row(
+def measurement_row(
     measure: str, scope: str, subject: str, value: float, samples: int | None = None, details: str = ""
 ) -> pd.DataFrame:
-    return rows_of(measure, scope, pd.Series({subject: value}), pd.Series({subject: samples}), details)
+    return measurement_rows(measure, scope, pd.Series({subject: value}), pd.Series({subject: samples}), details)
 
 
-def together(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The rows of all parts, in ROW."""
-    found = [part for part in parts if len(part)]
-    return pd.concat(found, ignore_index=True)[ROW] if found else pd.DataFrame(columns=ROW)
+def combined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all parts, in MEASUREMENT_COLUMNS."""
+    filled = [part for part in parts if len(part)]
+    return (
+        pd.concat(filled, ignore_index=True)[MEASUREMENT_COLUMNS]
+        if filled
+        else pd.DataFrame(columns=MEASUREMENT_COLUMNS)
+    )

@@ -1,22 +1,28 @@
-"""The address at which a server listens."""
+"""Addresses at which servers listen."""
 
 import os
 import socket
 
+from wattcast.errors import FAILED, REFUSED
+
 
 class PortTaken(OSError):
-    """A server cannot listen where it was told to."""
+    """A server cannot listen at the address."""
+
+    exit_status = FAILED
 
 
 class HostUnknown(OSError):
-    """There is no host of that name."""
+    """The host name does not resolve."""
+
+    exit_status = REFUSED
 
 
 def listening(server: str, host: str, port: int) -> socket.socket:
-    """A socket that listens there, at a free port for port 0; `server` is who is told of in an error.
+    """A socket that listens at an address, at any free port for port 0. `server` is the name of the server in messages.
 
     Raises:
-        HostUnknown: there is no such host.
+        HostUnknown: the host name does not resolve.
         PortTaken: another program listens there, or the host is not this machine.
     """
     where = f"{server} cannot listen at {host}, port {port}"
@@ -32,5 +38,5 @@ def listening(server: str, host: str, port: int) -> socket.socket:
 
 
 def check_port(server: str, host: str, port: int) -> None:
-    """Raises as `listening` does unless this process could listen there."""
+    """Raise the errors of `listening` unless this process could listen at the address."""
     listening(server, host, port).close()

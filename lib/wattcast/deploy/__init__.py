@@ -1,1 +1,1 @@
-"""Wattcast on Kubernetes: its applications, the manifests that the Spark operator reads, and what is wrong with a manifest."""
+"""The Spark applications and servers of Wattcast on Kubernetes: manifests, deployment, rollback, and their status."""

@@ -1,1 +1,1 @@
-"""The embedded stack that stands in for a Kafka service: one real KRaft broker, its jars, and what must be there first."""
+"""The embedded stack that stands in for a Kafka service: one real KRaft broker, its jars, and a check of Python and Java."""

@@ -5,17 +5,20 @@ import os
 import shutil
 import subprocess
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from wattcast.broker import MAX_MESSAGE_BYTES
-from wattcast.local.embedded.preflight import java_executable
+from wattcast.embedded.class_archives import archive_file, use_options
+from wattcast.embedded.preflight import java_executable
+from wattcast.errors import FAILED
 
 FORMAT_SECONDS = 90
 FORMAT_HEAP_MEGABYTES = 128
 
-# Records stay for ever: the lake is built from them. A killed broker comes back when the session of its last
-# life has run out, so that is short. The cleaner's buffer would otherwise take 128 MB of the heap.
+# Records are kept without limit: the lake is built from them. A broker that was killed can start again only when its previous
+# session has expired, so the session is short. The cleaner's buffer would take 128 MB of the heap by default.
 _PROPERTIES = f"""
 process.roles=broker,controller
 node.id=1
@@ -49,9 +52,11 @@ log.index.size.max.bytes=2097152
 class BrokerFailed(Exception):
     """The embedded broker did not start, died, or is in use by another process."""
 
+    exit_status = FAILED
+
 
 def properties(record: dict[str, Any], data: str = "data") -> str:
-    """The server.properties of a broker at the ports of the record."""
+    """The server.properties of a broker that listens at the ports of the record."""
     client, controller = f"127.0.0.1:{record['port']}", f"127.0.0.1:{record['controller_port']}"
     return (
         f"{_PROPERTIES}log.dirs={data}\nlisteners=PLAINTEXT://{client},CONTROLLER://{controller}\n"
@@ -59,18 +64,18 @@ def properties(record: dict[str, Any], data: str = "data") -> str:
     )
 
 
-def java_command(classpath: str, heap_megabytes: int, *arguments: str) -> list[str]:
+def java_command(classpath: Sequence[Path], heap_megabytes: int, *arguments: str) -> list[str]:
     """A small JVM that logs warnings and errors to stderr."""
     return [
         java_executable(), "-Xms64m", f"-Xmx{heap_megabytes}m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError",
         "-Djava.awt.headless=true", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
         "-Dorg.slf4j.simpleLogger.showDateTime=true", "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss",
-        "-cp", classpath, *arguments,
+        *use_options(archive_file("broker", classpath)), "-cp", os.pathsep.join(map(str, classpath)), *arguments,
     ]  # fmt: skip
 
 
-def lay_out(home: Path, classpath: str) -> None:
-    """Make the data folder the first time; it gets its name only when it is whole."""
+def format_data_folder(home: Path, classpath: Sequence[Path]) -> None:
+    """Create the data folder if there is none; it gets its name only when it is complete. Raises BrokerFailed."""
     if (home / "data").is_dir():
         return
     draft = home / "data.new"
@@ -81,11 +86,11 @@ def lay_out(home: Path, classpath: str) -> None:
     tool = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", "format.properties")
     with new_log(home).open("wb") as log:
         done = subprocess.run(
-            java_command(classpath, FORMAT_HEAP_MEGABYTES, *tool),
+            java_command(classpath, FORMAT_HEAP_MEGABYTES, "-XX:TieredStopAtLevel=1", *tool),
             cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, timeout=FORMAT_SECONDS,
         )  # fmt: skip
     if done.returncode:
-        raise BrokerFailed(f"The data folder of the embedded broker could not be made:\n{log_tail(home)}")
+        raise BrokerFailed(f"The data folder of the embedded broker could not be created:\n{log_tail(home)}")
     os.replace(draft, home / "data")
 
 
@@ -94,7 +99,7 @@ def log_file(home: Path) -> Path:
 
 
 def new_log(home: Path) -> Path:
-    """An empty log; the one before is kept beside it."""
+    """The path for a new log; the previous log is kept beside it."""
     log = log_file(home)
     if log.is_file():
         log.replace(home / "kafka.log.1")
@@ -102,6 +107,6 @@ def new_log(home: Path) -> Path:
 
 
 def log_tail(home: Path, lines: int = 15) -> str:
-    """The last lines that the broker wrote."""
+    """The last lines of the log."""
     log = log_file(home)
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.is_file() else ""

@@ -1,19 +1,21 @@
-"""Which process is the broker of a state folder: a record beside its data that survives whoever wrote it."""
+"""The record of the broker of a state folder: its process, its owner and its ports. It outlives the process that wrote it."""
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from wattcast.files import write_atomically
+
 STOP_SECONDS = 20
-CLOCK_SECONDS = 2  # the start time of one process is told differently when the system's clock is set right meanwhile
+CLOCK_SECONDS = 2  # the start time of a process shifts when the system clock is corrected
 
 
 def read_record(home: Path) -> dict[str, Any]:
-    """What is known of the last broker under `home`: pid, started, owner_pid, owner_started, port, controller_port."""
+    """The record of the last broker under `home`: pid, started, owner_pid, owner_started, port, controller_port. Empty without a
+    record, or where it cannot be parsed."""
     try:
         record = json.loads((home / "broker.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
@@ -22,27 +24,25 @@ def read_record(home: Path) -> dict[str, Any]:
 
 
 def write_record(home: Path, record: dict[str, Any], broker: psutil.Process, owner: psutil.Process | None) -> None:
-    """Record the broker, its ports and the process that it belongs to; None if it is to outlive that one."""
+    """Record the broker, its ports and its owner, the process that it ends with; None for a detached broker."""
     processes = {"": broker, "owner_": owner}
     pids = {f"{prefix}pid": process.pid if process else None for prefix, process in processes.items()}
     times = {f"{prefix}started": process.create_time() if process else None for prefix, process in processes.items()}
-    draft = home / f"broker.json.{os.getpid()}"
-    draft.write_text(json.dumps(record | pids | times), encoding="utf-8")
-    draft.replace(home / "broker.json")
+    write_atomically(home / "broker.json", json.dumps(record | pids | times))
 
 
 def bootstrap_servers(record: dict[str, Any]) -> str:
-    """host:port at which the recorded broker answers."""
+    """host:port of the recorded broker."""
     return f"127.0.0.1:{record['port']}"
 
 
 def running(home: Path) -> psutil.Process | None:
-    """The broker of `home`, if it is alive."""
+    """The broker of `home`; None if it does not run."""
     return _alive(read_record(home), "")
 
 
 def owner(home: Path) -> psutil.Process | None:
-    """The process that the broker of `home` belongs to, if it is alive; a detached broker has none."""
+    """The process that owns the broker of `home`; None if it has ended or the broker is detached."""
     return _alive(read_record(home), "owner_")
 
 
@@ -52,7 +52,7 @@ def is_orphan(home: Path) -> bool:
 
 
 def end(process: psutil.Process) -> None:
-    """End a broker: SIGTERM, then SIGKILL if it is still there after STOP_SECONDS or if this wait is cut short."""
+    """End a broker: SIGTERM, then SIGKILL if it still runs after STOP_SECONDS or the wait is interrupted."""
     with contextlib.suppress(psutil.NoSuchProcess):
         try:
             process.terminate()
@@ -66,7 +66,7 @@ def end(process: psutil.Process) -> None:
 
 
 def _alive(record: dict[str, Any], prefix: str) -> psutil.Process | None:
-    """The process with the recorded id *and* start time: ids are given again."""
+    """The process with the recorded id *and* start time: the system reuses ids."""
     pid, started = record.get(f"{prefix}pid"), record.get(f"{prefix}started")
     if pid is None or started is None:
         return None

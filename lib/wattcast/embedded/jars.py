@@ -1,4 +1,4 @@
-"""Java jars of the embedded broker and of Spark's connectors, fetched once, each checked against conf/jars.lock."""
+"""Java jars of the embedded broker and of Spark's connectors: fetched once and checked against conf/jars.lock."""
 
 import hashlib
 import subprocess
@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Literal
 from xml.sax.saxutils import quoteattr
 
-from wattcast.local.embedded.preflight import check_java, java_executable
+from wattcast.embedded.preflight import check_java, java_executable
+from wattcast.errors import FAILED
 from wattcast.settings import cache_folder, project_folder
 
 JarSet = Literal["broker", "s3", "spark"]
 SETS: tuple[JarSet, ...] = ("broker", "s3", "spark")
 FETCH_TIMEOUT_SECONDS = 900
-# What is asked for, and whether with all that it needs in turn: Spark's jars/ folder has most of that.
+# By set, whether transitive dependencies are fetched too, and the modules. Spark's jars/ folder has most dependencies.
 SOURCES: dict[JarSet, tuple[bool, tuple[str, ...]]] = {
     "broker": (True, ("org.apache.kafka:kafka_2.13:4.3.1", "org.slf4j:slf4j-simple:1.7.36")),
     "s3": (
@@ -44,7 +45,9 @@ RETRIEVE_PATTERN = "[organisation]/[module]/[revision]/[artifact]-[revision].[ex
 
 
 class JarsUnavailable(Exception):
-    """A jar is neither in the cache nor to be had, or is not the one that the lock names."""
+    """A jar is missing in the cache and cannot be fetched, or differs from the lock."""
+
+    exit_status = FAILED
 
 
 @dataclass(frozen=True, order=True)
@@ -58,21 +61,24 @@ class Jar:
 
 
 def jars(name: JarSet) -> list[Path]:
-    """Paths of the jars of a set, from the cache; those that are missing are fetched from Maven Central first.
+    """Paths of the jars of a set in the cache; missing jars are fetched from Maven Central first.
 
-    Two processes may ask at once: one fetches, the other waits for it.
+    If two processes need them at once, one fetches and the other waits.
+
+    Raises:
+        JarsUnavailable: a jar cannot be fetched, or differs from the lock.
     """
     from filelock import FileLock
 
     folder = cache_folder("jars") / name
-    wanted = [jar for jar in locked_jars() if jar.set == name]
+    jar_set = [jar for jar in locked_jars() if jar.set == name]
     folder.mkdir(parents=True, exist_ok=True)
-    if any(not (folder / jar.file).is_file() for jar in wanted):
+    if any(not (folder / jar.file).is_file() for jar in jar_set):
         with FileLock(folder / ".lock"):
-            _fetch([jar for jar in wanted if not (folder / jar.file).is_file()], folder)
-    for jar in wanted:
+            _fetch([jar for jar in jar_set if not (folder / jar.file).is_file()], folder)
+    for jar in jar_set:
         _check(folder / jar.file, jar)
-    return [folder / jar.file for jar in wanted]
+    return [folder / jar.file for jar in jar_set]
 
 
 def spark_has(name: JarSet) -> bool:
@@ -87,7 +93,7 @@ def locked_jars() -> list[Jar]:
 
 
 def write_lock() -> None:
-    """Resolve SOURCES anew and pin what comes in conf/jars.lock."""
+    """Resolve SOURCES and pin the result in conf/jars.lock."""
     lock = project_folder("conf") / "jars.lock"
     head = [line for line in lock.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
     lines = [" ".join((jar.set, jar.file, jar.coordinates, jar.sha256)) for name in SETS for jar in _resolved(name)]
@@ -103,30 +109,30 @@ def _resolved(name: JarSet) -> list[Jar]:
 
 
 def _fetch(missing: list[Jar], folder: Path) -> None:
-    """Bring jars into `folder`, each under its name only once it is whole and is the locked one."""
+    """Fetch jars into `folder`. A jar gets its name only when it is complete and matches the lock."""
     if not missing:
-        return  # another process brought them while this one waited
+        return  # another process fetched them while this one waited
     from rich.console import Console
 
-    what = f"Fetching {len(missing)} jars from Maven Central (once, into {folder})"
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch, Console(stderr=True).status(what):
+    message = f"Fetching {len(missing)} jars from Maven Central (once, into {folder})"
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch, Console(stderr=True).status(message):
         retrieve([jar.coordinates for jar in missing], Path(scratch), transitive=False)
         for jar in missing:
             organisation, module, revision = jar.coordinates.split(":")
-            got = Path(scratch, organisation, module, revision, jar.file)
-            if not got.is_file():
-                raise JarsUnavailable(f"Maven Central has no {jar.file} of {jar.coordinates}: is conf/jars.lock right?")
-            _check(got, jar)
-            got.replace(folder / jar.file)
+            fetched = Path(scratch, organisation, module, revision, jar.file)
+            if not fetched.is_file():
+                raise JarsUnavailable(f"Maven Central has no {jar.file} of {jar.coordinates}. Check conf/jars.lock.")
+            _check(fetched, jar)
+            fetched.replace(folder / jar.file)
 
 
 def retrieve(coordinates: Iterable[str], folder: Path, *, transitive: bool) -> None:
-    """Let the Ivy that pyspark ships fetch modules into `folder`, laid out by RETRIEVE_PATTERN, past shared caches."""
+    """Fetch modules into `folder` by RETRIEVE_PATTERN, with the Ivy that pyspark ships and without a shared cache."""
     check_java()
     dependencies = "\n".join(
         f"<dependency org={quoteattr(organisation)} name={quoteattr(module)} rev={quoteattr(revision)} "
         f'transitive="{str(transitive).lower()}" conf="default-&gt;{"default" if transitive else "master"}"/>'
-        for organisation, module, revision in (each.split(":") for each in coordinates)
+        for organisation, module, revision in (module.split(":") for module in coordinates)
     )
     module_file = folder / "ivy.xml"
     module_file.write_text(
@@ -144,39 +150,39 @@ def retrieve(coordinates: Iterable[str], folder: Path, *, transitive: bool) -> N
             command, capture_output=True, text=True, timeout=FETCH_TIMEOUT_SECONDS, check=False, cwd=folder
         )
     except subprocess.TimeoutExpired as error:
-        raise JarsUnavailable(f"Maven Central gave no jars within {FETCH_TIMEOUT_SECONDS} s: try again.") from error
+        raise JarsUnavailable(
+            f"Maven Central did not send the jars within {FETCH_TIMEOUT_SECONDS} s. Try again."
+        ) from error
     if done.returncode or "UNRESOLVED DEPENDENCIES" in done.stdout:
         raise JarsUnavailable(
-            f"Java jars are missing in {cache_folder('jars')} and Maven Central could not give them "
+            f"Java jars are missing in {cache_folder('jars')} and could not be fetched from Maven Central "
             "(is this machine offline?): run `wattcast jars` once with a connection, "
             "or copy that folder from a machine that has it."
         )
 
 
 def _ivy_jar() -> Path:
-    found = sorted(_pyspark().glob("jars/ivy-*.jar"))
-    if not found:
-        raise JarsUnavailable(
-            "pyspark ships no jars/ivy-*.jar here: reinstall it (`pip install --force-reinstall pyspark`)."
-        )
-    return found[-1]
+    ivy_jars = sorted(_pyspark().glob("jars/ivy-*.jar"))
+    if not ivy_jars:
+        raise JarsUnavailable("pyspark has no jars/ivy-*.jar. Reinstall it (`pip install --force-reinstall pyspark`).")
+    return ivy_jars[-1]
 
 
 def _pyspark() -> Path:
     spec = find_spec("pyspark")
     if spec is None or spec.origin is None:
-        raise JarsUnavailable("pyspark is not installed here: reinstall wattcast.")
+        raise JarsUnavailable("pyspark is not installed. Reinstall wattcast.")
     return Path(spec.origin).parent
 
 
 def _check(path: Path, jar: Jar) -> None:
-    """Refuse, and remove, a file that is not the locked one."""
+    """Remove a file that differs from the lock. Raises JarsUnavailable."""
     sha256 = _sha256(path)
     if sha256 != jar.sha256:
         path.unlink()
         raise JarsUnavailable(
-            f"{jar.file} is damaged or not the one of conf/jars.lock (sha256 {sha256}, expected {jar.sha256}): "
-            "it was removed, and the next run fetches it again."
+            f"{jar.file} is damaged or differs from conf/jars.lock (sha256 {sha256}, expected {jar.sha256}). "
+            "It was removed; the next run fetches it again."
         )
 
 

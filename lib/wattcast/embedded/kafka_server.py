@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
@@ -18,18 +19,18 @@ from filelock import FileLock
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from wattcast.local.embedded import broker_record
-from wattcast.local.embedded.broker_files import (
+from wattcast.embedded import broker_record
+from wattcast.embedded.broker_files import (
     BrokerFailed,
+    format_data_folder,
     java_command,
-    lay_out,
     log_file,
     log_tail,
     new_log,
     properties,
 )
-from wattcast.local.embedded.jars import jars
-from wattcast.local.embedded.preflight import check_java
+from wattcast.embedded.jars import jars
+from wattcast.embedded.preflight import check_java
 
 __all__ = ["BrokerFailed", "EmbeddedBroker"]
 
@@ -37,8 +38,8 @@ READY_SECONDS = 90
 HEAP_MEGABYTES = 320
 TRIES = 3  # a port can be taken between its choice and the broker's start
 
-# Becomes the broker: one that heeds SIGTERM even if its parent ignores it and, unless detached, has asked the kernel
-# (Linux) to end it should the parent vanish without a word.
+# Replaces itself with the broker, which handles SIGTERM even if its parent ignores it. Unless detached, it first asks the kernel
+# (Linux) to kill it when the parent ends in any way.
 _BECOME_BROKER = """
 import ctypes, os, signal, sys
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -46,21 +47,22 @@ if sys.argv[1] != "detached":
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() != int(sys.argv[1]):
-        sys.exit("the parent is gone")
+        sys.exit("The parent process has ended, so the broker is not started.")
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
 class EmbeddedBroker:
-    """A Kafka broker of this state folder; it comes up with its data and, if that is free, on its last port.
+    """A Kafka broker of this state folder; it starts with its data and, if that is free, on its last port.
 
-    It ends with the process that started it, however that ends (on Linux also by SIGKILL), unless it is `detached`. The
-    kernel ties it to the *thread* that started it, so start it in one that lives on, best the main thread.
+    Unless it is `detached`, it ends when the process that started it ends in any way (on Linux also by SIGKILL). The kernel
+    ties it to the *thread* that started it, so start it in a thread that does not end, best the main thread.
+    `java_options` are added to those of its Java process.
     """
 
-    def __init__(self, state: Path, *, detached: bool = False) -> None:
+    def __init__(self, state: Path, *, detached: bool = False, java_options: Sequence[str] = ()) -> None:
         self._home = state.resolve() / "kafka"
-        self._detached = detached
+        self._detached, self._java_options = detached, java_options
         self._process: subprocess.Popen[bytes] | None = None
         self._handler_before: Any = None
 
@@ -68,7 +70,7 @@ class EmbeddedBroker:
     def bootstrap_servers(self) -> str:
         """host:port of the running broker."""
         if self._process is None:
-            raise BrokerFailed("The embedded broker is not started.")
+            raise BrokerFailed("The embedded broker is not running.")
         return broker_record.bootstrap_servers(broker_record.read_record(self._home))
 
     @property
@@ -86,9 +88,9 @@ class EmbeddedBroker:
         self.stop()
 
     def start(self) -> str:
-        """Start, wait until a client's call succeeds, and give the bootstrap servers. Raises BrokerFailed."""
+        """Start, wait until a client request succeeds, and return the bootstrap servers. Raises BrokerFailed."""
         check_java()
-        classpath = os.pathsep.join(map(str, jars("broker")))
+        classpath = jars("broker")
         self._home.mkdir(parents=True, exist_ok=True)
         with FileLock(self._home / "start.lock"):
             _refuse_second(self._home)
@@ -96,13 +98,13 @@ class EmbeddedBroker:
                 self._end_with_this_process()
             with contextlib.ExitStack() as undo:
                 undo.callback(self.stop)
-                lay_out(self._home, classpath)
+                format_data_folder(self._home, classpath)
                 self._launch(classpath)
                 undo.pop_all()
         return self.bootstrap_servers
 
     def stop(self) -> None:
-        """Stop in good order, or by force when that takes too long; nothing happens if it is not running."""
+        """Stop gracefully, or by force when that takes too long; does nothing if the broker is not running."""
         process, self._process = self._process, None
         try:
             if process is not None and process.poll() is None:
@@ -112,7 +114,7 @@ class EmbeddedBroker:
             atexit.unregister(self.stop)
             self._restore_handler()
 
-    def _launch(self, classpath: str) -> None:
+    def _launch(self, classpath: Sequence[Path]) -> None:
         for attempt in range(1, TRIES + 1):
             record = _with_free_ports(broker_record.read_record(self._home))
             self._process = self._spawn(classpath, record)
@@ -124,12 +126,12 @@ class EmbeddedBroker:
             if "Address already in use" not in ending or attempt == TRIES:
                 raise BrokerFailed(f"The embedded broker did not start; the end of {log_file(self._home)}:\n{ending}")
 
-    def _spawn(self, classpath: str, record: dict[str, Any]) -> subprocess.Popen[bytes]:
+    def _spawn(self, classpath: Sequence[Path], record: dict[str, Any]) -> subprocess.Popen[bytes]:
         (self._home / "server.properties").write_text(properties(record), encoding="utf-8")
-        java = java_command(classpath, HEAP_MEGABYTES, "kafka.Kafka", "server.properties")
+        java = java_command(classpath, HEAP_MEGABYTES, *self._java_options, "kafka.Kafka", "server.properties")
         tie = "detached" if self._detached else str(os.getpid())
         command = [sys.executable, "-I", "-S", "-c", _BECOME_BROKER, tie, *java]
-        with new_log(self._home).open("wb") as log:  # a session of its own: Ctrl-C is for us, we stop the broker
+        with new_log(self._home).open("wb") as log:  # own session: Ctrl-C reaches only this process, which stops it
             process = subprocess.Popen(
                 command, cwd=self._home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
@@ -138,7 +140,7 @@ class EmbeddedBroker:
         return process
 
     def _end_with_this_process(self) -> None:
-        """Stop at exit, and turn SIGTERM into an exit unless the program has its own way with it."""
+        """Stop at exit, and turn SIGTERM into an exit unless the program has its own handler."""
         atexit.register(self.stop)
         is_main = threading.current_thread() is threading.main_thread()
         if is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -155,25 +157,25 @@ def _exit_on_signal(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _refuse_second(home: Path) -> None:
-    """One broker per state folder; one that has lost its owner is ended first."""
+    """Raise BrokerFailed if this state folder has a broker; a broker without its owner is ended instead."""
     process = broker_record.running(home)
     if process is None:
         return
     if not broker_record.is_orphan(home):
         servers = broker_record.bootstrap_servers(broker_record.read_record(home))
         raise BrokerFailed(
-            f"A broker of {home.parent} is up already at {servers} (process {process.pid}): "
-            "use that one, or stop it (`wattcast down`, or end the command that runs it)."
+            f"A broker of {home.parent} is up already at {servers} (process {process.pid}). "
+            "Use that broker, or stop it with `wattcast down` or by ending the command that runs it."
         )
     broker_record.end(process)
 
 
 def _with_free_ports(record: dict[str, Any]) -> dict[str, Any]:
-    """The ports of the record where they are free, others where not."""
+    """The record with its own ports where they are free, else with other free ports."""
     ports: dict[str, int] = {}
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as listeners:
         for key in ("port", "controller_port"):
-            listener = held.enter_context(socket.socket())
+            listener = listeners.enter_context(socket.socket())
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind(("127.0.0.1", record.get(key) or 0))
@@ -184,7 +186,7 @@ def _with_free_ports(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_ready(process: subprocess.Popen[bytes], servers: str) -> bool:
-    """Whether the broker comes to answer a client as a member of its cluster; False if it dies or never does."""
+    """Wait until the broker answers a client as a member of its cluster; False if it ends first or READY_SECONDS pass."""
     host, port = servers.split(":")
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:

@@ -1,35 +1,35 @@
-"""The embedded stack that stays: a broker that outlives the command which started it, until `wattcast down`."""
+"""The embedded stack: a broker that outlives the command that started it, until `wattcast down`."""
 
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from wattcast.local.embedded import broker_record
-from wattcast.local.embedded.kafka_server import EmbeddedBroker
-from wattcast.settings import KafkaSettings
+from wattcast.embedded import broker_record
+from wattcast.embedded.kafka_server import EmbeddedBroker
+from wattcast.setting_sections import KafkaSettings
 
 
 def up(state: Path) -> str:
-    """Start the broker of this state folder unless it is up; gives the sentence to show. Raises BrokerFailed."""
+    """Start the broker of this state folder unless it runs; returns the message for the user. Raises BrokerFailed."""
     if servers := running_broker(state):
-        return f"The broker is up already at {servers}."
+        return f"The broker already runs at {servers}."
     servers = EmbeddedBroker(state, detached=True).start()
-    return f"The broker is up at {servers}; `wattcast down` stops it."
+    return f"The broker runs at {servers}; `wattcast down` stops it."
 
 
 def down(state: Path) -> str:
-    """Stop the broker of this state folder, in good order if it can; gives the sentence to show."""
+    """Stop the broker of this state folder gracefully, if possible; returns the message for the user."""
     process = broker_record.running(_home(state))
     if process is None:
-        return "Nothing runs here."
+        return "No broker runs for this state folder."
     if owner := broker_record.owner(_home(state)):
-        return f"The broker belongs to process {owner.pid}, which is still running: it ends with that (Ctrl-C there)."
+        return f"The broker belongs to process {owner.pid}, which still runs. End that process (Ctrl-C) to stop the broker."
     broker_record.end(process)
-    return "The broker is stopped; its data stays."
+    return "The broker was stopped; its data is kept."
 
 
 def running_broker(state: Path) -> str | None:
-    """Bootstrap servers of the broker that runs for this state folder, whoever started it; None if there is none."""
+    """Bootstrap servers of the broker that runs for this state folder; None if there is none."""
     home = _home(state)
     if broker_record.running(home) is None:
         return None
@@ -37,8 +37,8 @@ def running_broker(state: Path) -> str | None:
 
 
 def status(state: Path, lake: str = "") -> dict[str, Any]:
-    """What runs and what is stored: `up`, `bootstrap_servers`, `pid`, `memory_bytes`, by topic the `records` that its
-    partitions hold and their `end_offsets`, `broker_bytes`, the `lake` and, where it is a local folder, its bytes."""
+    """The broker and what is stored: `up`, `bootstrap_servers`, `pid`, `memory_bytes`, `topics` (by topic the `records` in its
+    partitions and their `end_offsets`), `broker_bytes`, `lake`, and `lake_bytes`, None unless the lake is a local folder."""
     home = _home(state)
     process, servers = broker_record.running(home), running_broker(state)
     lake = lake or str(state.resolve() / "lake")
@@ -75,13 +75,13 @@ def _topics(servers: str) -> dict[str, dict[str, Any]]:
 
 
 def _bytes(folder: Path) -> int:
-    """Bytes on disk below `folder`: index files of the broker are sparse."""
+    """Bytes on disk below `folder`. Blocks, not sizes: the index files of the broker are sparse."""
     total = 0
     for path in folder.rglob("*"):
         try:
             total += path.stat().st_blocks * 512 if path.is_file() else 0
         except FileNotFoundError:
-            continue  # merged or compacted away meanwhile
+            continue  # deleted by a merge or a compaction
     return total
 
 

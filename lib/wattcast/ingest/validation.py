@@ -1,59 +1,79 @@
-"""Records of a topic become rows: typed where they keep the contract, rejected with every broken rule where they do not.
+"""Records of a topic become rows: typed where they fulfil the contract, rejected with every broken rule where they do not.
 
-The rules are a pure function of the record, its Kafka timestamp and the building's metadata, never of the clock of this
-machine, so that a retry decides alike.
+The decision depends on the record, its Kafka timestamp and the building's metadata alone, never on the clock of the machine,
+so that a retry decides the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import reduce
+from operator import or_
 
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from wattcast.contracts import Column, Contract
+from wattcast.times import MESSAGE_TIME
 
 RAW_PAYLOAD_BYTES = 64 * 1024
-JSON_KINDS = {
+UNKNOWN_BUILDING = "building_id.unknown"  # where the setting buildings.only_known is on
+JSON_TYPES = {
     "string": ("STRING",),
     "timestamp": ("STRING",),
     "boolean": ("BOOLEAN",),
     "integer": ("BIGINT",),
     "number": ("BIGINT", "DOUBLE", "FLOAT", "DECIMAL"),
 }
-ZONE = r"(Z|[+-]\d{2}:?\d{2})$"
+ZONE = r"(Z|[+-][0-9]{2}:?[0-9]{2})\s*$"
+MINUTES_LENGTH = len("2026-03-01T09:00")
 NON_FINITE = r"[:\[,]\s*[+-]?(NaN|Infinity)"
 
 
-def received(records: DataFrame, *, topic: Contract, table: Contract, metadata: DataFrame | None = None) -> DataFrame:
+def received_rows(
+    records: DataFrame,
+    *,
+    topic: Contract,
+    table: Contract,
+    metadata: DataFrame | None = None,
+    only_known: bool = False,
+    limited: Callable[[DataFrame], DataFrame] | None = None,
+) -> DataFrame:
     """One row of `table` per Kafka record (key, value, topic, partition, offset, timestamp), in no particular order.
 
-    `metadata` has one row per building; its columns can be used by the SQL rules of `topic`. A typed column is null where the
-    record lacks it or breaks one of that column's own rules.
+    `metadata` has one row per building; the SQL rules of `topic` can use its columns. With `only_known` a record of a building
+    without such a row is rejected; `limited` adds further reasons to `rejected_for`. A typed column is null where the record
+    lacks the field or the field breaks one of the column's own rules.
     """
     parsed = _parsed(records, max_bytes=int(topic.properties["maximumBytes"]))
     fields = _fields(parsed, topic)
-    judged = _judged(fields if metadata is None else _with_metadata(fields, metadata), topic)
+    checked = _checked(fields if metadata is None else _with_metadata(fields, metadata), topic)
+    if metadata is not None and only_known:
+        is_unknown = F.col("building_id").isNotNull() & F.col("is_known").isNull()
+        rejected_for = F.when(is_unknown, F.array_append("rejected_for", F.lit(UNKNOWN_BUILDING)))
+        checked = checked.withColumn("rejected_for", rejected_for.otherwise(F.col("rejected_for")))
+    if "device_id" in topic.column_names:
+        checked = checked.withColumn("device_id", F.coalesce("device_id", "building_id"))
+    if limited:
+        checked = limited(checked)
     is_rejected = F.size("rejected_for") > 0
-    device = {"device_id": F.coalesce("device_id", "building_id")} if "device_id" in topic.column_names else {}
-    return judged.withColumns(
+    return checked.withColumns(
         {
             "accepted": ~is_rejected,
             "raw_payload": F.when(is_rejected, F.substring("value", 1, RAW_PAYLOAD_BYTES)),
             "payload_sha256": F.when(is_rejected, F.sha2("value", 256)),
-            **device,
         }
     ).select(*table.column_names)
 
 
 def _parsed(records: DataFrame, *, max_bytes: int) -> DataFrame:
-    """With the payload as text, as variant, and `broken`, the rules that the record as a whole breaks."""
+    """Adds the payload as text and as variant, and `broken`, the rules that the record as a whole breaks."""
     is_empty = F.coalesce(F.btrim("text", F.lit(" \t\r\n")) == "", F.lit(True))
     is_valid_text = F.expr("is_valid_utf8(text)")
-    # Parsed as the first of two elements: alone, whatever follows the first JSON value would be ignored.
-    is_json = F.coalesce(F.expr("try_variant_get(pair, '$[1]', 'string')") == "end", F.lit(False))
+    # Parsed as the first of two array elements: alone, text after the first JSON value would be ignored. A text does not contain
+    # its own hash, so the second element is the hash only if the first one is the whole text.
+    is_json = F.coalesce(F.expr("try_variant_get(pair, '$[1]', 'bigint')") == F.col("hash"), F.lit(False))
     is_object = F.coalesce(F.expr("schema_of_variant(json)").startswith("OBJECT<"), F.lit(False))
-    small = records.select(
+    texts = records.select(
         F.col("topic").alias("kafka_topic"),
         F.col("partition").alias("kafka_partition"),
         F.col("offset").alias("kafka_offset"),
@@ -62,8 +82,13 @@ def _parsed(records: DataFrame, *, max_bytes: int) -> DataFrame:
         F.octet_length("value").cast("bigint").alias("payload_bytes"),
         F.when(F.octet_length("value") <= max_bytes, F.col("value").cast("string")).alias("text"),
     )
-    read = small.withColumn("pair", F.expr("""try_parse_json(concat('[', text, ',"end"]'))"""))
-    read = read.withColumn("json", F.expr("try_variant_get(pair, '$[0]', 'variant')"))
+    pairs = texts.withColumn("hash", F.xxhash64("value")).withColumn(
+        "pair", F.expr("try_parse_json(concat('[', text, ',', hash, ']'))")
+    )
+    # Null where the record cannot be read, so that no part of it becomes a building or a device.
+    variants = pairs.withColumn(
+        "json", F.when(is_valid_text & is_json, F.expr("try_variant_get(pair, '$[0]', 'variant')"))
+    )
     is_too_large = F.col("payload_bytes") > max_bytes
     broken = (
         F.when(is_too_large, F.array(F.lit("too_large")))
@@ -74,12 +99,13 @@ def _parsed(records: DataFrame, *, max_bytes: int) -> DataFrame:
         .when(~is_object, F.array(F.lit("not_an_object")))
         .otherwise(F.array())
     )
-    return read.withColumn("broken", broken)
+    return variants.withColumn("broken", broken)
 
 
 def _fields(parsed: DataFrame, topic: Contract) -> DataFrame:
-    """With, for each column of the topic, `<name>` as it was sent in its type, and `<name>_kind`, its JSON type."""
-    return parsed.select(
+    """Adds for each column of the topic `<name>`, the value as sent, `<name>_kind`, its JSON type, and of a time `<name>_time`,
+    the value as a timestamp, computed once since several rules need it."""
+    fields = parsed.select(
         "*",
         *(
             F.expr(f"schema_of_variant(try_variant_get(json, '$.{c.name}', 'variant'))").alias(f"{c.name}_kind")
@@ -87,6 +113,8 @@ def _fields(parsed: DataFrame, topic: Contract) -> DataFrame:
         ),
         *(F.expr(f"try_variant_get(json, '$.{c.name}', '{_sent_type(c)}')").alias(c.name) for c in topic.columns),
     )
+    times = {f"{c.name}_time": _time(F.col(c.name)) for c in topic.columns if c.logical_type == "timestamp"}
+    return fields.withColumns(times)
 
 
 def _sent_type(column: Column) -> str:
@@ -95,30 +123,33 @@ def _sent_type(column: Column) -> str:
 
 def _with_metadata(fields: DataFrame, metadata: DataFrame) -> DataFrame:
     columns = [name for name in metadata.columns if name == "building_id" or name not in fields.columns]
-    return fields.join(F.broadcast(metadata.select(*columns)), on="building_id", how="left")
+    known_buildings = metadata.select(*columns, F.lit(True).alias("is_known"))
+    return fields.join(F.broadcast(known_buildings), on="building_id", how="left")
 
 
-def _judged(fields: DataFrame, topic: Contract) -> DataFrame:
-    """With `rejected_for`, and each column typed, or null where it breaks a rule of its own."""
-    own = {column.name: F.array_compact(F.array(*_broken_rules(column))) for column in topic.columns}
-    checked = fields.withColumns({f"{name}_broken": broken for name, broken in own.items()})
-    typed = checked.withColumns(
+def _checked(fields: DataFrame, topic: Contract) -> DataFrame:
+    """Adds `rejected_for`; each column is typed, or null where it breaks one of its own rules."""
+    column_rules = {column.name: F.array_compact(F.array(*_broken_rules(column))) for column in topic.columns}
+    with_broken = fields.withColumns({f"{name}_broken": broken for name, broken in column_rules.items()})
+    typed = with_broken.withColumns(
         {
             column.name: F.when(F.size(f"{column.name}_broken") == 0, _typed(column)).otherwise(F.lit(None))
             for column in topic.columns
         }
     )
     of_columns = reduce(F.concat, [F.col(f"{column.name}_broken") for column in topic.columns])
-    is_whole = F.size("broken") == 0
-    of_rules = F.array_compact(F.array(*(_unless(F.expr(sql), name) for name, sql in topic.rules.items())))
-    return typed.withColumn("rejected_for", F.when(is_whole, F.concat(of_columns, of_rules)).otherwise(F.col("broken")))
+    of_sql = F.array_compact(F.array(*(_name_unless(F.expr(sql), name) for name, sql in topic.rules.items())))
+    is_readable = F.size("broken") == 0
+    return typed.withColumn(
+        "rejected_for", F.when(is_readable, F.concat(of_columns, of_sql)).otherwise(F.col("broken"))
+    )
 
 
 def _broken_rules(column: Column) -> Iterator[SparkColumn]:
-    """Null where the column as sent keeps the rule, else the rule's name."""
+    """For each rule of a column its name, or null where the value as sent fulfils it."""
     value, kind = F.col(column.name), F.col(f"{column.name}_kind")
     is_absent = kind.isNull() | (kind == "VOID")
-    has_type = reduce(lambda a, b: a | b, [kind.startswith(allowed) for allowed in JSON_KINDS[column.logical_type]])
+    has_type = reduce(or_, [kind.startswith(allowed) for allowed in JSON_TYPES[column.logical_type]])
     if column.required:
         yield F.when(is_absent, F.lit(f"{column.name}.missing"))
     yield F.when(~is_absent & ~has_type, F.lit(f"{column.name}.wrong_type"))
@@ -136,7 +167,8 @@ def _broken_rules(column: Column) -> Iterator[SparkColumn]:
             F.lit(f"{column.name}.bad_length"),
         )
     if "pattern" in limits:
-        yield F.when((F.length(value) > 0) & ~value.rlike(limits["pattern"]), F.lit(f"{column.name}.bad_pattern"))
+        has_pattern = value.rlike(_whole(limits["pattern"]))
+        yield F.when((F.length(value) > 0) & ~has_pattern, F.lit(f"{column.name}.bad_pattern"))
 
 
 def _is_within(column: Column) -> SparkColumn | None:
@@ -147,16 +179,29 @@ def _is_within(column: Column) -> SparkColumn | None:
     if column.logical_type == "timestamp":
         lowest, highest = lowest.cast("timestamp"), highest.cast("timestamp")
         return typed.isNull() | typed.between(lowest, highest)
-    return F.coalesce(typed.between(lowest, highest), F.lit(False))  # null: beyond what the type can hold
+    return F.coalesce(typed.between(lowest, highest), F.lit(False))  # null: more than the type can hold
 
 
 def _typed(column: Column) -> SparkColumn:
-    """The column in its own type; a time without a zone is null, since it names no instant."""
-    value = F.col(column.name)
-    if column.logical_type != "timestamp":
-        return value
-    return F.when(value.rlike(ZONE), value.try_cast("timestamp"))
+    """The column in its own type; null where it is no time."""
+    return F.col(f"{column.name}_time" if column.logical_type == "timestamp" else column.name)
 
 
-def _unless(rule: SparkColumn, name: str) -> SparkColumn:
+def _time(value: SparkColumn) -> SparkColumn:
+    """The time of a text; null where it has another form than the times of messages, or does not exist.
+
+    The cast alone takes much more: of a text without a date, it takes the date from the clock of the machine.
+    """
+    minutes, rest = value.substr(1, MINUTES_LENGTH), F.substr(value, F.lit(MINUTES_LENGTH + 1))
+    with_seconds = F.when(rest.startswith(":"), value).otherwise(F.concat(minutes, F.lit(":00"), rest))
+    return F.when(value.rlike(_whole(MESSAGE_TIME)), with_seconds.try_cast("timestamp"))
+
+
+def _whole(pattern: str) -> str:
+    """A pattern of the whole text; in Java, `$` alone also matches before a line break at the end."""
+    return rf"\A(?:{pattern})\z"
+
+
+def _name_unless(rule: SparkColumn, name: str) -> SparkColumn:
+    """The name of a rule that does not hold; a rule that is null holds."""
     return F.when(~F.coalesce(rule, F.lit(True)), F.lit(name))

@@ -1,1 +1,1 @@
-"""What one laptop needs beside the jobs: a real Kafka broker, readings to feed it, and the demo."""
+"""Readings for one machine: replayed recordings, simulated buildings, and the demo."""

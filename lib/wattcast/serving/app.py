@@ -1,11 +1,8 @@
-"""The app: what is served at which address."""
+"""The FastAPI app: the routes, the dashboard's files and the middleware."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,106 +10,72 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
-from wattcast.ladder import Predictor
-from wattcast.serving import posted, problems, routes_fleet, routes_forecasts, routes_quality, routes_server
-from wattcast.serving.fleet import Remembered, devices
-from wattcast.serving.forecasts import Current
-from wattcast.serving.guards import Guards
-from wattcast.serving.keys import Keys
-from wattcast.serving.measured import Measured
-from wattcast.serving.places import Places
-from wattcast.serving.queries import forecasts_by_model
-from wattcast.serving.snapshot import Snapshot
+from wattcast.serving import problems
+from wattcast.serving.on_demand.forecaster import Forecaster
+from wattcast.serving.routes import events, fleet, forecasts, monitoring, quality, server
+from wattcast.serving.routes.post_forecast import post_forecast_router
+from wattcast.serving.schemas.base import ProblemBody
+from wattcast.serving.security.middleware import ApiMiddleware
+from wattcast.serving.state import ServingState, build_state
 from wattcast.settings import Settings
 
 STATIC = Path(__file__).parent / "static"
-BODIES, POSTS, SUMS = 32, 16, 8  # in hand at once
-DEVICES_SECONDS, ACCURACY_SECONDS = 30, 60
 GZIP_BYTES, GZIP_LEVEL = 1024, 5
 
 
-@dataclass(frozen=True)
-class Registered:
-    """A model version as the registry tells it."""
-
-    model_name: str
-    model_version: str
-    aliases: tuple[str, ...] = ()
-    scope: str | None = None
-    trained_at: datetime | None = None
-    figures: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Forecaster:
-    """What forecasts readings that a caller sends: the model of a building by its id and site, as it was last followed, and the
-    process that runs it; what the registry says, None where it does not answer; how a forecast that takes too long is ended."""
-
-    model_of: Callable[[str, str], Predictor | None]
-    executor: Callable[[], Executor]
-    registered: Callable[[], list[Registered] | None]
-    end: Callable[[], None] = lambda: None
-
-
-class Serving:
-    """What the routes share."""
-
-    def __init__(self, settings: Settings, forecaster: Forecaster | None, *, auth: bool) -> None:
-        self.settings, self.forecaster, self.auth = settings, forecaster, auth
-        self.snapshot = Snapshot(settings)
-        self.current = Current(self.snapshot)
-        self.keys = Keys.of(settings)
-        self.measured = Measured(self.snapshot)
-        self.devices = Remembered(lambda: devices(self.snapshot), seconds=DEVICES_SECONDS)
-        self.by_model = Remembered(lambda: forecasts_by_model(self.snapshot), seconds=ACCURACY_SECONDS)
-        self.mae_kwh = Remembered(lambda: routes_fleet.mae_of_a_week(self.snapshot), seconds=ACCURACY_SECONDS)
-        self.bodies, self.posts = Places(BODIES, "bodies"), Places(POSTS, "forecasts")
-        self.turn = asyncio.Semaphore(1)  # of a post to be understood or forecast
-        self.sums, self.summing = Places(SUMS, "sums of errors"), ThreadPoolExecutor(1, "sums")
-
-
-def app(settings: Settings, forecaster: Forecaster | None = None, *, auth: bool = False) -> FastAPI:
-    """The API over the lake of the settings, and the dashboard; `forecaster` is what POST /v1/forecasts needs."""
-    serving = Serving(settings, forecaster, auth=auth)
+def create_app(settings: Settings, forecaster: Forecaster | None = None, *, auth: bool = False) -> FastAPI:
+    """The API over the lake of the settings, and the dashboard. Without a forecaster POST /v1/forecasts answers 503."""
+    state = build_state(settings, forecaster, auth=auth)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        serving.snapshot.feed.bind(asyncio.get_running_loop())
-        serving.snapshot.start()
+        state.snapshot.events.bind(asyncio.get_running_loop())
+        state.snapshot.start()
         yield
-        await asyncio.to_thread(serving.snapshot.stop)
-        serving.summing.shutdown(wait=False, cancel_futures=True)
+        await asyncio.to_thread(state.snapshot.stop)
+        state.accuracy_executor.shutdown(wait=False, cancel_futures=True)
 
-    made = FastAPI(
+    app = FastAPI(
         title="Wattcast", version="1", docs_url=None, redoc_url=None, lifespan=lifespan,
-        description="Hourly energy forecasts of buildings, their history and how good they are. Times are UTC.",
-        responses=_errors(),
+        description="Hourly energy forecasts of buildings, their history and their accuracy. Times are UTC.",
+        responses=_error_responses(),
     )  # fmt: skip
-    made.state.serving = serving
-    problems.register(made)
-    for routes in (routes_server, posted, routes_forecasts, routes_fleet, routes_quality):
-        made.include_router(routes.router)
+    app.state.serving = state
+    problems.register_handlers(app)
+    _include_routes(app, state)
+    app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES, compresslevel=GZIP_LEVEL)
+    app.add_middleware(ApiMiddleware, state=state)
+    return app
+
+
+def _include_routes(app: FastAPI, state: ServingState) -> None:
+    routers = (
+        server.router,
+        events.router,
+        post_forecast_router(state.request_parser),
+        forecasts.router,
+        fleet.router,
+        quality.router,
+        monitoring.router,
+    )
+    for router in routers:
+        app.include_router(router)
     if STATIC.is_dir():
-        made.mount("/static", StaticFiles(directory=STATIC), name="static")
-    made.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES, compresslevel=GZIP_LEVEL)
-    made.add_middleware(Guards, serving=serving)
-    return made
+        app.mount("/static", StaticFiles(directory=STATIC), name="static")
 
 
-def _errors() -> dict[int | str, dict[str, Any]]:
+def _error_responses() -> dict[int | str, dict[str, Any]]:
     """The errors that any route may answer with, for the OpenAPI document."""
-    from wattcast.serving.schemas import ProblemBody
-
     schema = ProblemBody.model_json_schema()
-    said = {
-        400: "The request cannot be read, such as a cursor of another list.",
-        401: "A key is needed.",
-        403: "The key may not do this.",
-        404: "There is no such thing.",
-        413: "The request is too large.",
+    descriptions = {
+        400: "The request cannot be read, for example a cursor of another list.",
+        401: "The request needs an API key.",
+        403: "The API key does not have the required scope.",
+        404: "The requested item does not exist.",
+        413: "The request body is too large.",
         422: "A value is not allowed; the detail names it.",
-        429: "Too many requests: come back after Retry-After seconds.",
-        503: "What is needed cannot be read now.",
+        429: "Too many requests: try again after Retry-After seconds.",
+        503: "Something that the response needs cannot be read now.",
     }
     content = {problems.MEDIA_TYPE: {"schema": schema, "example": schema["examples"][0]}}
-    return {status: {"description": text, "content": content} for status, text in said.items()}
+    return {status: {"description": text, "content": content} for status, text in descriptions.items()}

@@ -1,4 +1,4 @@
-"""Errors as answers: application/problem+json (RFC 9457), a sentence each and never a traceback."""
+"""Errors as responses: application/problem+json (RFC 9457) with one sentence each, never a traceback."""
 
 import json
 import logging
@@ -14,11 +14,11 @@ from starlette.responses import Response
 log = logging.getLogger("wattcast.serving")
 
 MEDIA_TYPE = "application/problem+json"
-SHOWN_LETTERS, SHOWN_ERRORS, DEEPEST = 200, 20, 10
+MAX_TEXT_LENGTH, MAX_ERRORS, MAX_LOCATION_PARTS = 200, 20, 10
 
 
 class Problem(Exception):
-    """A request that cannot be answered as asked; `detail` is a sentence for whoever asked."""
+    """A request that cannot be answered; `detail` is a sentence for the client."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -26,16 +26,15 @@ class Problem(Exception):
 
 
 class Unavailable(Problem):
-    """What the answer needs is not there now: a table, the lake, a model."""
+    """The response needs something that is not available now, such as a table or a model: 503 with Retry-After."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "5"})
 
 
-def answer(
+def problem_response(
     status: int, detail: str, *, headers: Mapping[str, str] | None = None, errors: list[dict[str, str]] | None = None
 ) -> Response:
-    """The problem as a response."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -47,37 +46,43 @@ def answer(
     return Response(json.dumps(body), status, dict(headers or {}), MEDIA_TYPE)
 
 
-def register(app: FastAPI) -> None:
-    """Every error of the app becomes a problem."""
-
-    @app.exception_handler(Problem)
-    async def of_problem(_: Request, problem: Problem) -> Response:
-        return answer(problem.status, problem.detail, headers=problem.headers)
-
-    @app.exception_handler(HTTPException)
-    async def of_http(request: Request, error: HTTPException) -> Response:
-        said = {
-            HTTPStatus.NOT_FOUND: f"There is nothing at {_shown(request.url.path)}.",
-            HTTPStatus.METHOD_NOT_ALLOWED: f"{_shown(request.url.path)} does not take {request.method}.",
-        }
-        return answer(
-            error.status_code, said.get(HTTPStatus(error.status_code), str(error.detail)), headers=error.headers
-        )
-
-    @app.exception_handler(RequestValidationError)
-    async def of_validation(_: Request, error: RequestValidationError) -> Response:
-        errors = [
-            {"at": _shown(".".join(map(str, each["loc"][:DEEPEST]))), "what": _shown(str(each["msg"]))}
-            for each in error.errors()[:SHOWN_ERRORS]
-        ]
-        first = errors[0]
-        return answer(422, f"{first['at']}: {first['what']}.", errors=errors)
-
-    @app.exception_handler(Exception)
-    async def of_bug(request: Request, error: Exception) -> Response:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return answer(500, "The server has a fault, which is in its log.")
+def register_handlers(app: FastAPI) -> None:
+    """Turn every error of the app into a problem response."""
+    app.exception_handler(Problem)(_problem)
+    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(RequestValidationError)(_validation_error)
+    app.exception_handler(Exception)(_bug)
 
 
-def _shown(text: str) -> str:
-    return text if len(text) <= SHOWN_LETTERS else f"{text[:SHOWN_LETTERS]}..."
+async def _problem(_: Request, problem: Problem) -> Response:
+    return problem_response(problem.status, problem.detail, headers=problem.headers)
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    path = _shortened(request.url.path)
+    details = {
+        HTTPStatus.NOT_FOUND: f"The path {path} does not exist.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{path} does not support the method {request.method}.",
+    }
+    detail = details.get(HTTPStatus(error.status_code), str(error.detail))
+    return problem_response(error.status_code, detail, headers=error.headers)
+
+
+async def _validation_error(_: Request, error: RequestValidationError) -> Response:
+    errors = [
+        {"at": _shortened(".".join(map(str, item["loc"][:MAX_LOCATION_PARTS]))), "what": _shortened(str(item["msg"]))}
+        for item in error.errors()[:MAX_ERRORS]
+    ]
+    first = errors[0]
+    return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, f"{first['at']}: {first['what']}.", errors=errors)
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem_response(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed on this request. Its log has the details."
+    )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_TEXT_LENGTH else f"{text[:MAX_TEXT_LENGTH]}..."

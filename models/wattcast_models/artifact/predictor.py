@@ -1,4 +1,4 @@
-"""The predictor: an artifact as one small value that travels to any process and turns arrays into forecasts there."""
+"""The predictor: an artifact as one picklable value that turns arrays into forecasts in any process."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,32 +9,53 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from wattcast_models import artifact
-from wattcast_models.bias import bias, earlier
-from wattcast_models.calibration import calibrated
-from wattcast_models.features import (
+from wattcast_models.artifact.files import read_artifact
+from wattcast_models.artifact.weights import build_network
+from wattcast_models.features.network_inputs import network_inputs_by_day
+from wattcast_models.features.raw_inputs import (
     CONTEXT_INPUTS,
-    DAY_HOURS,
     FUTURE_INPUTS,
     PLACE_INPUTS,
     CalendarAt,
     Inputs,
     calendar_at,
-    features_by_day,
 )
-from wattcast_models.networks import MEDIAN, QUANTILES
+from wattcast_models.networks.bias_correction import bias_correction, hindcast_inputs
+from wattcast_models.networks.calibration import calibrated
+from wattcast_models.quantiles import MEDIAN, QUANTILES
+from wattcast_models.time_units import DAY_HOURS
 
 REQUIRED = ("origin", *PLACE_INPUTS, *CONTEXT_INPUTS, *FUTURE_INPUTS)
 ROWS_AT_ONCE = 256  # bounds the memory of a call
 
-_built: dict[
-    tuple[str, str], nn.Module
-] = {}  # the network of this process, by sha256 of weights and device: one at a time
+
+class NetworkCache:
+    """The network that a process used last, so that a predictor that arrives pickled with each Spark task is not built again.
+
+    It keeps one network: a new version replaces the one before.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple[str, str] | None = None  # sha256 of the weights, device
+        self._network: nn.Module | None = None
+
+    def network(self, predictor: "Predictor") -> nn.Module:
+        """The network of the predictor on its device; ValueError if the machine has no such device."""
+        key = (str(predictor.config["sha256"]), predictor.device)
+        if self._network is None or self._key != key:
+            torch.set_num_threads(1)  # Spark runs one task per core
+            network = build_network(predictor.config, predictor.weights)
+            self._network, self._key = network.to(checked_device(predictor.device)), key
+        return self._network
+
+
+# One per process. Spark reuses its Python workers, and no code of ours runs when a worker starts.
+NETWORKS = NetworkCache()
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model as its config and weights: no path, no open file, picklable. `device` is of torch, where it is called."""
+    """A model as its config and weights, without a path or an open file. `device` is a torch device of the calling process."""
 
     config: dict[str, Any]
     weights: bytes
@@ -42,9 +63,9 @@ class Predictor:
 
     @classmethod
     def read(cls, folder: Path | str) -> Self:
-        """The model in this folder, checked whole; ArtifactError (a ValueError) says what is wrong with it."""
-        predictor = cls(*artifact.read(Path(folder)))
-        artifact.build_network(predictor.config, predictor.weights)
+        """The model in this folder, after all checks; ArtifactError (a ValueError) says what is wrong with it."""
+        predictor = cls(*read_artifact(Path(folder)))
+        build_network(predictor.config, predictor.weights)
         return predictor
 
     @property
@@ -69,38 +90,40 @@ class Predictor:
         return list(self.config["quantiles"])
 
     def __call__(self, inputs: Inputs) -> NDArray[np.float64]:
-        """P10, P50 and P90 in kWh, (n, L, 3), for the L hours from each origin on; see `features` for the inputs.
+        """P10, P50 and P90 in kWh, (n, L, 3), for the L hours from each origin on; see `features.raw_inputs` for the inputs.
 
-        L is the length of the future arrays. Forecasts of a meter without a negative hour in its context are never
-        negative. A forecast that is not finite is left so, for the caller to replace.
-        Raises ValueError for inputs of wrong shapes, and where there is no such device.
+        L is the length of the future arrays. Forecasts are negative only for meters with a negative hour in their context.
+        Forecasts that are not finite are returned, and the caller replaces them. ValueError for inputs of wrong shapes, and if
+        the machine has no such device.
         """
         return self.forecast(inputs)[..., [self.quantiles.index(level) for level in QUANTILES]]
 
     def forecast(self, inputs: Inputs, *, calendar: CalendarAt = calendar_at) -> NDArray[np.float64]:
-        """As a call, with every quantile of the model: kWh, (n, L, len(quantiles)); `calendar` may assume another one."""
+        """As a call, but with every quantile of the model: kWh, (n, L, quantiles). `calendar` is replaced to explain one."""
         rows, leads = self._shape(inputs)
         quantiles = np.empty((rows, leads, len(self.quantiles)))
         for start in range(0, rows, ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
-            quantiles[part] = self._some({name: values[part] for name, values in inputs.items()}, leads, calendar)
+            quantiles[part] = self._corrected({name: values[part] for name, values in inputs.items()}, leads, calendar)
         return quantiles
 
-    def _some(self, inputs: Inputs, leads: int, calendar: CalendarAt) -> NDArray[np.float64]:
-        """Few enough rows to be forecast at once."""
+    def _corrected(self, inputs: Inputs, leads: int, calendar: CalendarAt) -> NDArray[np.float64]:
+        """Forecasts with the bias correction, (n, L, quantiles), of at most ROWS_AT_ONCE rows."""
         quantiles = self._quantiles(inputs, leads, calendar)
         if days := self.config.get("bias_days", 0):
             median = self.quantiles.index(MEDIAN)
-            found = [
-                actual - self._quantiles(then, leads, calendar)[..., median] for then, actual in earlier(inputs, days)
+            errors = [
+                actual - self._quantiles(earlier, leads, calendar)[..., median]  # (n, L)
+                for earlier, actual in hindcast_inputs(inputs, days)
             ]
-            quantiles += bias(np.stack(found, axis=1))[..., None] if found else 0.0
+            quantiles += bias_correction(np.stack(errors, axis=1))[..., None] if errors else 0.0
         energy = np.asarray(inputs["energy_usage_kwh"], np.float64)
         lowest = np.where(np.isfinite(energy), energy, 0.0).min(axis=1, initial=0.0)  # (n,)
         is_never_negative = (lowest >= 0)[:, None, None]
         return np.asarray(np.where(is_never_negative, np.maximum(quantiles, 0.0), quantiles), np.float64)
 
     def _shape(self, inputs: Inputs) -> tuple[int, int]:
+        """The numbers of rows and lead hours; ValueError for inputs of wrong shapes."""
         missing = [name for name in REQUIRED if name not in inputs]
         if missing:
             raise ValueError(f"The inputs lack {', '.join(missing)}.")
@@ -114,8 +137,8 @@ class Predictor:
         return rows, leads
 
     def _quantiles(self, inputs: Inputs, leads: int, calendar: CalendarAt) -> NDArray[np.float64]:
-        network, calibration = network_of(self), self.config.get("calibration")
-        parts = features_by_day(
+        network, calibration = NETWORKS.network(self), self.config.get("calibration")
+        parts = network_inputs_by_day(
             inputs,
             inputs_used=self.config["inputs"],
             context_hours=self.context_hours,
@@ -123,28 +146,17 @@ class Predictor:
             calendar=calendar,
         )
         days = []
-        for made in parts:
+        for inputs_of_day in parts:
             with torch.inference_mode():
-                scaled = network(made.to(self.device)).double().cpu()  # (n, 24, quantiles)
+                scaled = network(inputs_of_day.to(self.device)).double().cpu()  # (n, 24, quantiles)
             if calibration:
-                scaled = calibrated(scaled, calibration, self.quantiles, day=made.grid.days_ahead)
-            days.append((scaled * made.scale[..., None] + made.loc[..., None]).numpy())
+                scaled = calibrated(scaled, calibration, self.quantiles, day=inputs_of_day.grid.days_ahead)
+            days.append((scaled * inputs_of_day.scale[..., None] + inputs_of_day.loc[..., None]).numpy())
         return np.asarray(np.concatenate(days, axis=1)[:, :leads], np.float64)  # (n, leads, quantiles)
 
 
-def network_of(predictor: Predictor) -> nn.Module:
-    """The network of this predictor, built at the first call in a process; another version takes its place."""
-    key = (str(predictor.config["sha256"]), predictor.device)
-    if key not in _built:
-        torch.set_num_threads(1)  # Spark runs one task per core
-        network = artifact.build_network(predictor.config, predictor.weights).to(usable(predictor.device))
-        _built.clear()
-        _built[key] = network
-    return _built[key]
-
-
-def usable(device: str) -> str:
-    """The device, if it is one of this machine; ValueError otherwise."""
+def checked_device(device: str) -> str:
+    """The device; ValueError if this machine does not have it."""
     if device != "cpu" and not torch.cuda.is_available():
         raise ValueError(f"This machine has no device {device} that torch can use.")
     return device

@@ -1,12 +1,12 @@
-"""Long hourly arrays of all buildings, made of batches of rows in two passes: which hours there are, then their values.
+"""Long hourly arrays of all buildings, built from batches of rows in two passes: the span of each building, then the values.
 
-The arrays are in memory, or in unnamed files of a folder that go when the arrays go. Beside them memory holds a batch, the
-names of the buildings and the hours of one building.
+The arrays are in memory, or in unnamed files of a folder that disappear with the arrays. Besides them, memory holds one batch of
+rows, the names of the buildings and the hours of one building.
 """
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Self
@@ -15,38 +15,38 @@ import numpy as np
 import pandas as pd
 from numpy.typing import DTypeLike, NDArray
 
-from wattcast_models.features import CONTEXT_INPUTS
+from wattcast_models.features.raw_inputs import CONTEXT_INPUTS
+from wattcast_models.time_units import HOUR_US
 
-REVISED = ("building_id", "hour", "available_at", "coverage")  # what tells revisions from readings
-HOUR_US = 3_600_000_000
-EVER_US = np.iinfo(np.int64).max
+REVISION_COLUMNS = ("building_id", "hour", "available_at", "coverage")  # of `hourly_usage`; files of readings lack them
+NEVER_US = np.iinfo(np.int64).max
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
-Batches = Callable[[Sequence[str]], Iterable[pd.DataFrame]]  # the rows, with these columns or more
+Batches = Callable[[Sequence[str]], Iterable[pd.DataFrame]]  # batches of the rows, with at least these columns
 
 
 @dataclass(frozen=True)
-class Span:
-    """Where each building's hours are in arrays of the hours of all buildings, one after the other by name."""
+class HourLayout:
+    """The positions of each building's hours in arrays that hold the hours of all buildings, one building after the other."""
 
-    names: pd.Index
+    names: pd.Index  # building ids, ascending
     start: Ints  # (buildings,) hours since 1970-01-01 UTC
     bounds: Ints  # (buildings + 1,): a building's hours are from its bound to the next
 
     @classmethod
     def of(cls, batches: Batches, time: str) -> Self:
-        """From each building's first row to its last."""
-        ends: dict[str, tuple[int, int]] = {}
+        """The layout of the hours from each building's first row to its last; `time` is the name of the time column."""
+        spans: dict[str, tuple[int, int]] = {}
         for batch in batches(["building_id", time]):
             rows = batch.dropna(subset=["building_id", time])
             hours = pd.Series(_since_1970_us(rows[time]) // HOUR_US)
             by_building = hours.groupby(rows["building_id"].astype(str).to_numpy()).agg(["min", "max"])
             for name, first, last in by_building.itertuples(name=None):
-                lowest, highest = ends.get(name, (first, last))
-                ends[name] = min(first, lowest), max(last, highest)
-        names = sorted(ends)
-        start, last = np.array([ends[name] for name in names], np.int64).reshape(-1, 2).T
+                lowest, highest = spans.get(name, (first, last))
+                spans[name] = min(first, lowest), max(last, highest)
+        names = sorted(spans)
+        start, last = np.array([spans[name] for name in names], np.int64).reshape(-1, 2).T
         return cls(pd.Index(names, dtype=object), start, np.concatenate([[0], np.cumsum(last - start + 1)]))
 
     @property
@@ -58,73 +58,82 @@ class Span:
         return [slice(first, end) for first, end in zip(self.bounds[:-1], self.bounds[1:], strict=True)]
 
     def positions(self, rows: pd.DataFrame, time: str) -> Ints:
-        """(rows,): where the hours of these rows are."""
+        """The positions of the rows' hours, (rows,)."""
         number = self.names.get_indexer(pd.Index(rows["building_id"].astype(str), dtype=object))
         return np.asarray(_since_1970_us(rows[time]) // HOUR_US + (self.bounds[:-1] - self.start)[number])
 
 
 @dataclass(frozen=True)
 class Revisions:
-    """The first revision of hours, and from when on it and the newest were known. The newest has an array of its own."""
+    """The first revision of each hour, and when it and the newest revision became available.
+
+    The values of the newest revision are in an array beside this one; revisions between the two are not stored.
+    """
 
     first: Floats  # (hours, CONTEXT_INPUTS)
-    first_us: Ints  # (hours,) microseconds since 1970-01-01 UTC; EVER_US for an hour without a revision
+    first_us: Ints  # (hours,) microseconds since 1970-01-01 UTC; NEVER_US for an hour without a revision
     newest_us: Ints  # (hours,)
+    max_wait_us: int  # a live forecast is issued at most this long after its origin
 
     def of(self, hours: slice) -> "Revisions":
-        return Revisions(self.first[hours], self.first_us[hours], self.newest_us[hours])
+        return replace(self, first=self.first[hours], first_us=self.first_us[hours], newest_us=self.newest_us[hours])
 
 
-def summed(batches: Batches, span: Span, store: Path | None) -> Floats:
-    """(hours, CONTEXT_INPUTS) of readings: the sum of the energy and the mean of the rest. Energy is missing where an hour
-    has fewer readings of it than its building's hours usually have. A reading repeated in a batch counts once."""
-    sums = _array((span.hours, len(CONTEXT_INPUTS)), 0.0, np.float64, store)
+def hourly_sums(batches: Batches, layout: HourLayout, store: Path | None) -> Floats:
+    """(hours, CONTEXT_INPUTS) of readings: the sum of the energy and the mean of the other inputs.
+
+    Energy is missing in an hour with fewer energy readings than the building's hours usually have. A reading that is repeated
+    within a batch counts once.
+    """
+    sums = _array((layout.hours, len(CONTEXT_INPUTS)), 0.0, np.float64, store)
     counts = _array(sums.shape, 0, np.int32, store)
     for batch in batches(["building_id", "timestamp", *CONTEXT_INPUTS]):
         keys = ["building_id", "timestamp"]
         readings = batch.dropna(subset=keys).drop_duplicates(keys, keep="last")
-        values, position = _values(readings), span.positions(readings, "timestamp")
-        is_there = values.notna()
-        is_there["energy_usage_kwh"] = np.isfinite(values["energy_usage_kwh"])
-        added = values.where(is_there, 0.0).groupby(position).sum()
-        sums[added.index] += added.to_numpy()
-        counts[added.index] += is_there.groupby(position).sum().to_numpy(np.int32)
+        values, positions = _values(readings), layout.positions(readings, "timestamp")
+        is_present = values.notna()
+        is_present["energy_usage_kwh"] = np.isfinite(values["energy_usage_kwh"])
+        batch_sums = values.where(is_present, 0.0).groupby(positions).sum()
+        sums[batch_sums.index] += batch_sums.to_numpy()
+        counts[batch_sums.index] += is_present.groupby(positions).sum().to_numpy(np.int32)
     hourly = _array(sums.shape, np.nan, np.float32, store)
-    for own in span.slices:
-        hourly[own] = _hourly(sums[own], counts[own])
+    for hours in layout.slices:
+        hourly[hours] = _hourly(sums[hours], counts[hours])
     return hourly
 
 
 def _hourly(sums: NDArray[np.float64], counts: NDArray[np.int32]) -> NDArray[np.float64]:
-    """The hours of one building, out of sums and counts that are both (hours, CONTEXT_INPUTS)."""
+    """The hours of one building, from sums and counts that are both (hours, CONTEXT_INPUTS)."""
     hourly = np.where(counts > 0, sums, np.nan)
     hourly[:, 1:] /= np.maximum(counts[:, 1:], 1)
-    hours_with = np.bincount(counts[:, 0])  # by number of readings
-    hours_with[0] = 0
-    usual = np.flatnonzero(hours_with == hours_with.max())[-1]
-    hourly[counts[:, 0] < usual, 0] = np.nan
+    hours_by_count = np.bincount(counts[:, 0])  # by number of readings
+    hours_by_count[0] = 0
+    usual_count = np.flatnonzero(hours_by_count == hours_by_count.max())[-1]
+    hourly[counts[:, 0] < usual_count, 0] = np.nan
     return hourly
 
 
-def revised(batches: Batches, span: Span, store: Path | None) -> tuple[Floats, Revisions]:
+def hourly_revisions(
+    batches: Batches, layout: HourLayout, store: Path | None, *, max_wait_us: int
+) -> tuple[Floats, Revisions]:
     """(hours, CONTEXT_INPUTS) of `hourly_usage` at the newest revision, and what was known before.
 
     Energy is missing where the coverage is known and below 1 (the flag `partial`), as it is in the context of a forecast.
     """
-    newest, first = (_array((span.hours, len(CONTEXT_INPUTS)), np.nan, np.float32, store) for _ in range(2))
-    newest_us, first_us = (_array((span.hours,), us, np.int64, store) for us in (-EVER_US, EVER_US))
-    for batch in batches([*REVISED, *CONTEXT_INPUTS]):
-        rows = _values(batch).set_axis(span.positions(batch, "hour"))
+    newest, first = (_array((layout.hours, len(CONTEXT_INPUTS)), np.nan, np.float32, store) for _ in range(2))
+    newest_us, first_us = (_array((layout.hours,), us, np.int64, store) for us in (-NEVER_US, NEVER_US))
+    for batch in batches([*REVISION_COLUMNS, *CONTEXT_INPUTS]):
+        rows = _values(batch).set_axis(layout.positions(batch, "hour"))
         rows.loc[(batch["coverage"] < 1).to_numpy(), "energy_usage_kwh"] = np.nan
         rows["us"] = _since_1970_us(batch["available_at"])
         rows = rows.sort_values("us", kind="stable")
         last_of_hour, first_of_hour = (rows[~rows.index.duplicated(keep=keep)] for keep in ("last", "first"))
-        _put(last_of_hour[last_of_hour["us"] > newest_us[last_of_hour.index]], newest, newest_us)
-        _put(first_of_hour[first_of_hour["us"] < first_us[first_of_hour.index]], first, first_us)
-    return newest, Revisions(first, first_us, newest_us)
+        _assign(last_of_hour[last_of_hour["us"] > newest_us[last_of_hour.index]], newest, newest_us)
+        _assign(first_of_hour[first_of_hour["us"] < first_us[first_of_hour.index]], first, first_us)
+    return newest, Revisions(first, first_us, newest_us, max_wait_us)
 
 
-def _put(rows: pd.DataFrame, values: Floats, available_us: Ints) -> None:
+def _assign(rows: pd.DataFrame, values: Floats, available_us: Ints) -> None:
     values[rows.index] = rows[list(CONTEXT_INPUTS)]
     available_us[rows.index] = rows["us"]
 
@@ -138,11 +147,14 @@ def _since_1970_us(times: pd.Series) -> Ints:
 
 
 def _array(shape: tuple[int, ...], value: float, dtype: DTypeLike, store: Path | None) -> NDArray[Any]:
-    """An array full of `value`, in memory or in a file in the folder `store` that has no name and ends with the array."""
+    """An array full of `value`, in memory or in an unnamed file in the folder `store` that disappears with the array.
+
+    OSError if the disk has too little free space.
+    """
     if store is None:
         return np.full(shape, value, dtype)
     needed, free = int(np.prod(shape)) * np.dtype(dtype).itemsize, shutil.disk_usage(store).free
-    if needed > free:  # a mapped file that cannot grow would end the process without a word
+    if needed > free:  # writing to a mapped file that cannot grow kills the process with SIGBUS, without a message
         raise OSError(f"{store} has {free >> 20} MiB free; the hours need {needed >> 20} MiB.")
     with TemporaryFile(dir=store) as file:
         array = np.asarray(np.memmap(file, dtype, "w+", shape=shape))

@@ -1,12 +1,12 @@
-"""Synthetic buildings to train beside recorded ones: other countries, climates and uses than the records hold."""
+"""Synthetic buildings to train with beside recorded ones: of other countries, climates and uses."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wattcast_models import calendar as local
-from wattcast_models.readings import Building
+from wattcast_models.data.readings import Building
+from wattcast_models.features import calendar as local
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ FIRST_YEAR, LAST_YEAR = 2015, 2025
 
 @dataclass(frozen=True)
 class _Hours:
-    """The local clock of a building's hours, each (hours,)."""
+    """The local clock of a building's hours; every array is (hours,)."""
 
     hour: NDArray[np.int64]
     weekday: NDArray[np.int64]
@@ -45,7 +45,7 @@ class _Hours:
 
 
 def synthetic_buildings(count: int, *, days: int = 120, seed: int = 0) -> list[Building]:
-    """`count` hourly series of `days` days at random places, dates and sizes; the same for a seed."""
+    """`count` hourly series of `days` days with random places, dates and sizes; the same seed gives the same buildings."""
     rng = np.random.default_rng([seed, 20])
     return [_building(number, days, rng) for number in range(count)]
 
@@ -56,14 +56,14 @@ def _building(number: int, days: int, rng: np.random.Generator) -> Building:
     start = int(first + rng.integers((LAST_YEAR - FIRST_YEAR) * 8766 - 24 * days))
     hours = _hours(start, days, timezone, country)
     temperature = _temperature(hours, mean_c, swing_c, rng)
-    humidity = np.clip(75 - 1.5 * (temperature - mean_c) + _wander(len(temperature), 0.95, 12, rng), 5, 100)
+    humidity = np.clip(75 - 1.5 * (temperature - mean_c) + _noise(len(temperature), 0.95, 12, rng), 5, 100)
     presence = _presence(hours, rng)  # 0 to 1
-    people = np.round(presence * 10 ** rng.uniform(0.5, 3) * np.exp(_wander(len(presence), 0.5, 0.15, rng)))
+    people = np.round(presence * 10 ** rng.uniform(0.5, 3) * np.exp(_noise(len(presence), 0.5, 0.15, rng)))
     energy = _energy(hours, temperature, presence, rng)
     values = np.stack([energy, temperature, humidity, people], axis=1).astype(np.float32)
     values[:, 1:] = np.where(rng.random(3) < (0.15, 0.25, 0.4), np.nan, values[:, 1:])
-    is_known = rng.random() < 0.9
-    place = {"timezone": timezone, "country": country} if is_known else {}
+    has_place = rng.random() < 0.9
+    place = {"timezone": timezone, "country": country} if has_place else {}
     return Building(f"synthetic_{number}", start, values, {"building_type": "", "closures": ""} | place)
 
 
@@ -80,8 +80,8 @@ def _hours(start: int, days: int, timezone: str, country: str) -> _Hours:
     )
 
 
-def _wander(count: int, memory: float, spread: float, rng: np.random.Generator) -> Floats:
-    """Noise that forgets by `memory` from step to step and has standard deviation `spread`, (count,)."""
+def _noise(count: int, memory: float, spread: float, rng: np.random.Generator) -> Floats:
+    """Autoregressive noise of order 1 with coefficient `memory` and standard deviation `spread`, (count,)."""
     shocks = rng.normal(0, spread * np.sqrt(1 - memory**2), count)
     noise = np.empty(count)
     level = rng.normal(0, spread)
@@ -92,13 +92,13 @@ def _wander(count: int, memory: float, spread: float, rng: np.random.Generator) 
 
 
 def _temperature(hours: _Hours, mean_c: float, swing_c: float, rng: np.random.Generator) -> Floats:
-    weather = _wander(hours.day[-1] + 1, 0.7, rng.uniform(1, 5), rng)[hours.day]
+    weather = _noise(hours.day[-1] + 1, 0.7, rng.uniform(1, 5), rng)[hours.day]
     of_day = rng.uniform(1, 6) * np.cos(2 * np.pi * (hours.hour - 15) / 24)
     return np.asarray(mean_c - swing_c * np.cos(hours.season - 0.35) + of_day + weather, float)
 
 
 def _presence(hours: _Hours, rng: np.random.Generator) -> Floats:
-    """How much the building is in use, 0 to 1: a working day, a shop, a home, a plant that never stops."""
+    """How much the building is in use, 0 to 1: an office, a shop, a home, or a plant that never stops."""
     use = rng.choice(["work", "shop", "home", "always"], p=[0.45, 0.25, 0.2, 0.1])
     if use == "always":
         return np.full(len(hours.hour), 1.0)
@@ -120,14 +120,14 @@ def _presence(hours: _Hours, rng: np.random.Generator) -> Floats:
 
 
 def _energy(hours: _Hours, temperature: Floats, presence: Floats, rng: np.random.Generator) -> Floats:
-    """kWh per hour: base, use, heating and cooling (slow), solar power, noise, changes of level, the meter's steps."""
+    """kWh per hour: base load, use, slow heating and cooling, noise, a change of level, solar power, the meter's resolution."""
     count = len(presence)
     slow = np.convolve(temperature, np.ones(6) / 6, mode="full")[:count]
     cooling = rng.choice([0, 1]) * rng.uniform(0, 0.08) * np.maximum(slow - rng.uniform(16, 24), 0)
     heating = rng.choice([0, 1]) * rng.uniform(0, 0.08) * np.maximum(rng.uniform(8, 17) - slow, 0)
     load = rng.uniform(0.1, 0.8) + rng.uniform(0.1, 1.2) * presence + (heating + cooling) * (0.3 + 0.7 * presence)
-    load *= np.exp(_wander(count, rng.uniform(0, 0.9), rng.uniform(0.01, 0.12), rng))
-    load *= np.exp(_wander(hours.day[-1] + 1, 0.6, rng.uniform(0, 0.06), rng))[hours.day]
+    load *= np.exp(_noise(count, rng.uniform(0, 0.9), rng.uniform(0.01, 0.12), rng))
+    load *= np.exp(_noise(hours.day[-1] + 1, 0.6, rng.uniform(0, 0.06), rng))[hours.day]
     if rng.random() < 0.2:
         load[rng.integers(count) :] *= rng.uniform(0.6, 1.5)
     if rng.random() < 0.12:

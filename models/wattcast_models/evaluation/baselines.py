@@ -1,6 +1,7 @@
-"""Simple methods to measure a model against: past hours repeated, ridge and LightGBM, over the raw inputs of a Predictor.
+"""Baselines that a model is compared with: repeated past hours, ridge regression and LightGBM.
 
-All read the last week of energy alone. ridge and LightGBM are fitted on the midnights before the test span.
+They forecast from the raw inputs of a Predictor, of which they read only the energy of the last week and the calendar. Ridge and
+LightGBM are fitted on the midnights before the test span.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,21 +12,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wattcast_models import calendar as local
-from wattcast_models.features import PLACE_INPUTS, Inputs
-from wattcast_models.readings import Building
-from wattcast_models.rolling import DAY, WEEK, Rolling, fitting_origins
-from wattcast_models.windows import cut
+from wattcast_models.data.readings import Building
+from wattcast_models.data.rolling import Rolling, fitting_origins
+from wattcast_models.data.windows import cut_windows
+from wattcast_models.features import calendar as local
+from wattcast_models.features.raw_inputs import PLACE_INPUTS, Inputs
+from wattcast_models.time_units import DAY_HOURS, WEEK_HOURS
 
 Floats = NDArray[np.float64]
 ColumnsOf = Callable[[Inputs], tuple[NDArray[np.float32], Floats]]
 Forecast = Callable[[Inputs], Floats]  # raw inputs of n forecasts -> (n, leads) kWh, or (n, leads, 3) quantiles
 
 LAST_WEEK = "last-week"
-LEAST_FITTING_DAYS = 14
-LEAST_MEAN_KWH = 1e-6
+MIN_FITTING_DAYS = 14
+MIN_MEAN_KWH = 1e-6
 TREES = {"objective": "regression", "num_leaves": 31, "learning_rate": 0.05, "num_threads": 1, "verbose": -1}
-GLOBAL_TREES, OWN_TREES = 500, 200
+GLOBAL_TREES, BUILDING_TREES = 500, 200
 
 
 class TooLittleToFit(ValueError):
@@ -34,42 +36,44 @@ class TooLittleToFit(ValueError):
 
 @dataclass(frozen=True)
 class Method:
-    """A way to forecast. `fitted` makes the forecasts of one building, of nothing but hours before its test span."""
+    """A forecasting method. `fit` returns the forecast of one building, fitted only on hours before its test span."""
 
     name: str
-    fitted: Callable[[Building], Forecast]
-    context_hours: int = WEEK
+    fit: Callable[[Building], Forecast]
+    context_hours: int = WEEK_HOURS
 
 
 def baseline(name: str, rolling: Rolling, *, training: Sequence[Building] = ()) -> Method:
-    """The method of this name; `training` are the buildings on which lightgbm-global is fitted, once, here.
+    """The method of this name. lightgbm-global is fitted here, once, on the buildings in `training`.
 
-    Raises ValueError for an unknown name, too little to train on, or a library that is not installed.
+    Raises ValueError for an unknown name, too little training data, or a library that is not installed.
     """
-    if name in REPEATED:
-        repeated = REPEATED[name]
-        return Method(name, lambda building: repeated)
+    if name in REPETITIONS:
+        repetition = REPETITIONS[name]
+        return Method(name, lambda building: repetition)
     if name == "ridge":
         return Method(name, lambda building: ridge([building], rolling))
     if name == "lightgbm":
-        return Method(name, lambda building: lightgbm([building], rolling, columns_of=own_columns, trees=OWN_TREES))
+        return Method(
+            name, lambda building: lightgbm([building], rolling, columns_of=building_columns, trees=BUILDING_TREES)
+        )
     if name == "lightgbm-global":
         try:
-            fitted = lightgbm(training, rolling)
+            forecast = lightgbm(training, rolling)
         except TooLittleToFit as error:
             raise ValueError(f"{name} {error}.") from error
-        return Method(name, lambda building: fitted)
-    raise ValueError(f"There is no method {name}: there are {', '.join(METHODS)}.")
+        return Method(name, lambda building: forecast)
+    raise ValueError(f"Unknown method {name}. Available methods: {', '.join(METHODS)}.")
 
 
 def same_hour_last_week(inputs: Inputs) -> Floats:
-    energy, leads = _energy(inputs), _leads(inputs)  # (n, WEEK), (leads,)
+    energy, leads = _energy(inputs), _leads(inputs)  # (n, WEEK_HOURS), (leads,)
     return energy[:, leads]
 
 
 def same_hour_yesterday(inputs: Inputs) -> Floats:
     energy, leads = _energy(inputs), _leads(inputs)
-    return energy[:, WEEK - DAY + leads % DAY]
+    return energy[:, WEEK_HOURS - DAY_HOURS + leads % DAY_HOURS]
 
 
 def mean_of_last_days(inputs: Inputs) -> Floats:
@@ -77,22 +81,25 @@ def mean_of_last_days(inputs: Inputs) -> Floats:
     return _mean(_same_hours(inputs), axis=-1)
 
 
-REPEATED: dict[str, Forecast] = {
+REPETITIONS: dict[str, Forecast] = {
     LAST_WEEK: same_hour_last_week,
     "yesterday": same_hour_yesterday,
     "last-7-days": mean_of_last_days,
 }
-METHODS = (*REPEATED, "ridge", "lightgbm", "lightgbm-global")
+METHODS = (*REPETITIONS, "ridge", "lightgbm", "lightgbm-global")
 
 
 def lag_columns(inputs: Inputs) -> tuple[NDArray[np.float32], Floats]:
-    """What ridge and lightgbm-global read of each target hour, (n, leads, columns), NaN where missing: the same hour of the
-    last seven days over the mean of the week, that mean, the spread over it, hour, weekday, day of year, weekend; the day
-    ahead where there are several. And the mean, (n, 1) kWh, of sizes, so that a net meter has one; NaN without an hour."""
+    """The columns of ridge and lightgbm-global for each target hour, (n, leads, columns), and the mean load, (n, 1) kWh.
+
+    The columns are the same hour of the last seven days over the mean load, the mean load, the spread over it, hour, weekday, day
+    of year and weekend, and the day ahead if there are several; NaN where missing. The mean load is the mean of absolute values,
+    so that a net meter has one; NaN without a measured hour.
+    """
     energy, leads = _energy(inputs), _leads(inputs)
     mean = _mean(np.abs(energy), axis=1)[:, None]  # (n, 1)
     spread = np.sqrt(_mean((energy - _mean(energy, axis=1)[:, None]) ** 2, axis=1))[:, None]
-    over = np.maximum(mean, LEAST_MEAN_KWH)
+    over = np.maximum(mean, MIN_MEAN_KWH)
     calendar = _calendar(inputs)
     shape = (*calendar.shape[:2], 1)
     columns: list[NDArray[Any]] = [
@@ -101,36 +108,40 @@ def lag_columns(inputs: Inputs) -> tuple[NDArray[np.float32], Floats]:
         np.broadcast_to((spread / over)[..., None], shape),
         calendar[..., [local.HOUR, local.WEEKDAY, local.DAY_OF_YEAR, local.WEEKEND]],
     ]
-    if len(leads) > DAY:
-        columns.append(np.broadcast_to(leads[:, None] // DAY, shape))
+    if len(leads) > DAY_HOURS:
+        columns.append(np.broadcast_to(leads[:, None] // DAY_HOURS, shape))
     return np.concatenate(columns, axis=-1).astype(np.float32), mean
 
 
-def own_columns(inputs: Inputs) -> tuple[NDArray[np.float32], Floats]:
-    """What LightGBM reads that knows one building only: `lag_columns`, the level of the last hour, three hours and day, and
-    whether the target's day, the one before and the one after are days off."""
+def building_columns(inputs: Inputs) -> tuple[NDArray[np.float32], Floats]:
+    """The columns of LightGBM fitted on one building, and the mean load as in `lag_columns`.
+
+    `lag_columns`, the level of the last hour, three hours and day, and whether the day of the target hour, the day before and the
+    day after are days off.
+    """
     columns, mean = lag_columns(inputs)  # (n, leads, columns), (n, 1)
-    scaled = _energy(inputs) / np.maximum(mean, LEAST_MEAN_KWH)
-    levels = np.stack([_mean(scaled[:, -hours:], axis=1) for hours in (1, 3, DAY)], axis=-1)[:, None, :]  # (n, 1, 3)
+    scaled = _energy(inputs) / np.maximum(mean, MIN_MEAN_KWH)
+    levels = np.stack([_mean(scaled[:, -hours:], axis=1) for hours in (1, 3, DAY_HOURS)], axis=-1)  # (n, 3)
+    levels = levels[:, None, :]
     days_off = _calendar(inputs)[..., [local.HOLIDAY, local.DAY_OFF, local.OFF_BEFORE, local.OFF_AFTER]]
     levels = np.broadcast_to(levels, (*columns.shape[:2], 3))
     return np.concatenate([columns, levels, days_off], axis=-1).astype(np.float32), mean
 
 
 def ridge(buildings: Sequence[Building], rolling: Rolling) -> Forecast:
-    """Ridge regression on the same hours of the last seven days, weighted by weekday, and the hour of the week."""
+    """A forecast by ridge regression on the same hours of the last seven days, weighted by weekday, and the hour of the week."""
     linear_model: Any = _library("sklearn.linear_model", "scikit-learn")
     columns, share = fitting_rows(buildings, rolling, lag_columns)
     flat = _linear(columns)
-    has_lags = np.isfinite(flat).all(axis=1)  # some hours are missing on all seven days before
+    has_lags = np.isfinite(flat).all(axis=1)  # not where an hour is missing on all seven days
     model = linear_model.Ridge(alpha=1.0).fit(flat[has_lags], share[has_lags])
 
     def forecast(inputs: Inputs) -> Floats:
         columns, mean = lag_columns(inputs)  # (n, leads, columns), (n, 1)
         flat = _linear(columns.reshape(-1, columns.shape[-1]))
         share = np.full(len(flat), np.nan)
-        is_known = np.isfinite(flat).all(axis=-1)
-        share[is_known] = model.predict(flat[is_known]) if is_known.any() else 0
+        has_lags = np.isfinite(flat).all(axis=-1)
+        share[has_lags] = model.predict(flat[has_lags]) if has_lags.any() else 0
         return np.asarray(share.reshape(columns.shape[:2]) * mean)
 
     return forecast
@@ -143,7 +154,7 @@ def lightgbm(
     columns_of: ColumnsOf = lag_columns,
     trees: int = GLOBAL_TREES,
 ) -> Forecast:
-    """Gradient-boosted trees, one forest for all of these buildings."""
+    """A forecast by gradient-boosted trees, one forest for all of these buildings."""
     library: Any = _library("lightgbm", "lightgbm")
     columns, share = fitting_rows(buildings, rolling, columns_of)
     forest = library.train(TREES, library.Dataset(columns, share), trees)
@@ -162,35 +173,37 @@ def fitting_rows(
     """The columns of the measured hours of all fitting origins, (rows, columns), and the energy over the mean, (rows,)."""
     parts = []
     for building in buildings:
-        inputs, actual = cut(
-            [building], fitting_origins(building, rolling), context_hours=WEEK, lead_hours=rolling.lead_hours
+        inputs, actual = cut_windows(
+            [building], fitting_origins(building, rolling), context_hours=WEEK_HOURS, lead_hours=rolling.lead_hours
         )
         columns, mean = columns_of(inputs)
-        share = actual / np.where(mean > LEAST_MEAN_KWH, mean, np.nan)  # (n, leads)
-        is_known = np.isfinite(share)
-        parts.append((columns[is_known], share[is_known].astype(float)))
+        share = actual / np.where(mean > MIN_MEAN_KWH, mean, np.nan)  # (n, leads)
+        is_measured = np.isfinite(share)
+        parts.append((columns[is_measured], share[is_measured].astype(float)))
     rows = sum(len(share) for _, share in parts)
-    if rows < LEAST_FITTING_DAYS * DAY:
+    if rows < MIN_FITTING_DAYS * DAY_HOURS:
         raise TooLittleToFit(
-            f"has {rows} hours to fit on before the test span; {LEAST_FITTING_DAYS * DAY} are the least"
+            f"has {rows} hours before the test span to fit on; at least {MIN_FITTING_DAYS * DAY_HOURS} are needed"
         )
     return np.concatenate([columns for columns, _ in parts]), np.concatenate([share for _, share in parts])
 
 
 def _linear(columns: NDArray[np.float32]) -> Floats:
-    """What ridge reads of `lag_columns` (rows, columns): each weekday's own weights of the seven lags, and the hour of the
-    week. A missing lag is the mean of the others; NaN where all are missing."""
+    """The columns of ridge from `lag_columns` (rows, columns): the seven lags by weekday, and the hour of the week, one-hot.
+
+    A missing lag is the mean of the others; NaN where all are missing.
+    """
     lags, (hour, weekday) = columns[:, :7].astype(float), columns[:, [9, 10]].astype(int).T
     lags = np.where(np.isfinite(lags), lags, _mean(lags, axis=1)[:, None])
     by_weekday = np.where(np.eye(7, dtype=bool)[weekday][:, :, None], lags[:, None, :], 0.0)  # (rows, 7, 7)
-    return np.concatenate([by_weekday.reshape(-1, 49), np.eye(WEEK)[weekday * DAY + hour]], axis=1)
+    return np.concatenate([by_weekday.reshape(-1, 49), np.eye(WEEK_HOURS)[weekday * DAY_HOURS + hour]], axis=1)
 
 
 def _energy(inputs: Inputs) -> Floats:
-    """The last week of energy, (n, WEEK) kWh; NaN where missing or not finite."""
-    energy = np.asarray(inputs["energy_usage_kwh"], float)[:, -WEEK:]
-    if energy.shape[1] < WEEK:
-        raise ValueError(f"The context has {energy.shape[1]} hours; {WEEK} are the least.")
+    """The last week of energy, (n, WEEK_HOURS) kWh; NaN where missing or not finite."""
+    energy = np.asarray(inputs["energy_usage_kwh"], float)[:, -WEEK_HOURS:]
+    if energy.shape[1] < WEEK_HOURS:
+        raise ValueError(f"The context has {energy.shape[1]} hours; at least {WEEK_HOURS} are needed.")
     return np.where(np.isfinite(energy), energy, np.nan)
 
 
@@ -205,15 +218,15 @@ def _calendar(inputs: Inputs) -> NDArray[np.int16]:
 
 
 def _same_hours(inputs: Inputs) -> Floats:
-    """The energy at the target's hour in the last seven days, newest first, (n, leads, 7)."""
+    """The energy at the hour of the day of each target in the last seven days, newest first, (n, leads, 7)."""
     energy, leads = _energy(inputs), _leads(inputs)
-    return energy[:, WEEK - DAY * np.arange(1, 8)[None, :] + leads[:, None] % DAY]
+    return energy[:, WEEK_HOURS - DAY_HOURS * np.arange(1, 8)[None, :] + leads[:, None] % DAY_HOURS]
 
 
 def _mean(values: Floats, *, axis: int) -> Floats:
-    """The mean of what is present; NaN where nothing is."""
-    present = np.isfinite(values)
-    total, count = np.where(present, values, 0.0).sum(axis=axis), present.sum(axis=axis)
+    """The mean of the finite values; NaN where there is none."""
+    is_finite = np.isfinite(values)
+    total, count = np.where(is_finite, values, 0.0).sum(axis=axis), is_finite.sum(axis=axis)
     return np.asarray(np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0))
 
 
@@ -221,4 +234,4 @@ def _library(module: str, package: str) -> object:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ValueError(f"This method needs {package}, which is not installed: pip install {package}.") from error
+        raise ValueError(f"This method needs {package}, which is not installed. Run: pip install {package}") from error

@@ -1,4 +1,4 @@
-"""Charts of a backtest as SVG pictures for a page that needs nothing else; small, so that a phone shows them in full width."""
+"""Charts of a backtest as inline SVG pictures, small enough that a phone shows them in full width."""
 
 import base64
 import io
@@ -13,9 +13,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wattcast_models.baselines import Floats
-from wattcast_models.comparison import Line
-from wattcast_models.networks import QUANTILES
+from wattcast_models.evaluation.baselines import Floats
+from wattcast_models.evaluation.comparison import MethodComparison
+from wattcast_models.quantiles import QUANTILES
 
 COLOURS = (
     "#0072b2",
@@ -25,15 +25,15 @@ COLOURS = (
     "#e69f00",
     "#56b4e9",
     "#555555",
-)  # told apart by colour-blind eyes
-MARKS = ("o", "s", "^", "D", "v", "P", "X")
+)  # distinguishable for colour-blind readers
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "wattcast"}
 NOMINAL_PCT = 100 * (QUANTILES[-1] - QUANTILES[0])
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart as a data URI, and what it shows in words."""
+    """A chart as a data URI, with its alternative text."""
 
     title: str
     alt: str
@@ -42,7 +42,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class ExampleWeek:
-    """Day-ahead bands over what happened, each over the same hours; NaN where nothing was measured."""
+    """Day-ahead forecasts and measured energy over the same hours; NaN where nothing was measured."""
 
     building_id: str
     hours: "np.ndarray[tuple[int], np.dtype[np.datetime64]]"  # UTC
@@ -51,7 +51,7 @@ class ExampleWeek:
 
 
 class _Drawing:
-    """A figure that becomes a picture."""
+    """A figure with one pair of axes that can be saved as a picture."""
 
     def __init__(self, height: float) -> None:
         self.figure = Figure(figsize=(4.8, height), layout="constrained")
@@ -71,23 +71,24 @@ def _drawing(height: float = 3.4) -> Iterator[_Drawing]:
         yield _Drawing(height)
 
 
-def accuracy(lines: Sequence[Line]) -> Picture:
+def accuracy(comparisons: Sequence[MethodComparison]) -> Picture:
     """Median NRMSE by method with its interval."""
-    with _drawing(0.9 + 0.34 * len(lines)) as drawing:
-        shown = [line.medians["nrmse_pct"] for line in lines]
-        values = np.array([one.value for one in shown])
-        around = np.abs([[one.value - one.low for one in shown], [one.high - one.value for one in shown]])
-        position = np.arange(len(lines))[::-1]
-        drawing.axes.errorbar(values, position, xerr=around, fmt="none", ecolor="#777777", capsize=3)
-        drawing.axes.scatter(values, position, color=[_colour(number) for number in range(len(lines))], zorder=3)
-        drawing.axes.set_yticks(position, [line.method for line in lines])
+    with _drawing(0.9 + 0.34 * len(comparisons)) as drawing:
+        medians = {comparison.method: comparison.medians["nrmse_pct"] for comparison in comparisons}
+        values = np.array([median.value for median in medians.values()])
+        below = [median.value - median.low for median in medians.values()]
+        above = [median.high - median.value for median in medians.values()]
+        position = np.arange(len(medians))[::-1]
+        drawing.axes.errorbar(values, position, xerr=np.abs([below, above]), fmt="none", ecolor="#777777", capsize=3)
+        drawing.axes.scatter(values, position, color=[_colour(number) for number in range(len(medians))], zorder=3)
+        drawing.axes.set_yticks(position, list(medians))
         drawing.axes.set_xlim(left=0)
         drawing.axes.set_xlabel("NRMSE, median of buildings, % of mean load")
-        said = ", ".join(f"{line.method} {one.value:.1f} %" for line, one in zip(lines, shown, strict=True))
-        return drawing.picture("Accuracy by method", f"Median NRMSE with 95 % intervals: {said}.")
+        listed = ", ".join(f"{method} {median.value:.1f} %" for method, median in medians.items())
+        return drawing.picture("Accuracy by method", f"Median NRMSE with 95 % intervals: {listed}.")
 
 
-def by_group(table: pd.DataFrame, methods: Sequence[str], title: str, what: str) -> Picture:
+def by_group(table: pd.DataFrame, methods: Sequence[str], title: str, grouping: str) -> Picture:
     """Median NRMSE along the groups of `table`, one line per method."""
     with _drawing() as drawing:
         position = np.arange(len(table))
@@ -97,17 +98,17 @@ def by_group(table: pd.DataFrame, methods: Sequence[str], title: str, what: str)
             drawing.axes.plot(position, table[method], label=method, markevery=step, **style)
         drawing.axes.set_xticks(position[::step], list(table.index[::step]))
         drawing.axes.set_ylim(bottom=0)
-        drawing.axes.set_xlabel(what)
+        drawing.axes.set_xlabel(grouping)
         drawing.axes.set_ylabel("NRMSE, median of buildings, %")
         _legend(drawing, len(methods))
         main = table[methods[0]]
-        least, most = (f"{main[name]:.1f} % ({name})" for name in (main.idxmin(), main.idxmax()))
-        alt = f"NRMSE by {what}: {methods[0]} between {least} and {most}."
+        lowest, highest = (f"{main[name]:.1f} % ({name})" for name in (main.idxmin(), main.idxmax()))
+        alt = f"NRMSE by {grouping}: {methods[0]} between {lowest} and {highest}."
         return drawing.picture(title, alt)
 
 
 def by_building(nrmse: pd.DataFrame, methods: Sequence[str]) -> Picture:
-    """How the buildings' NRMSE are spread: sorted, so that thousands fit."""
+    """The distribution of NRMSE over buildings, sorted, so that thousands of buildings fit."""
     with _drawing() as drawing:
         for number, method in enumerate(methods):
             values = np.sort(nrmse[method].dropna().to_numpy())
@@ -126,7 +127,7 @@ def by_building(nrmse: pd.DataFrame, methods: Sequence[str]) -> Picture:
 
 
 def calibration(shares: dict[str, pd.DataFrame]) -> Picture:
-    """By method, the share of hours at or below P10, P50 and P90 over the share that should be."""
+    """By method, the observed share of hours at or below P10, P50 and P90 over the nominal share."""
     with _drawing() as drawing:
         nominal = 100 * np.array(QUANTILES)
         drawing.axes.plot([0, 100], [0, 100], color="#777777", linestyle="--", linewidth=1, label="perfect")
@@ -136,12 +137,12 @@ def calibration(shares: dict[str, pd.DataFrame]) -> Picture:
         drawing.axes.set_xlabel("nominal: % of hours that should lie at or below")
         drawing.axes.set_ylabel("observed, % of hours")
         _legend(drawing, len(shares) + 1)
-        found = {method: share.iloc[0] for method, share in shares.items()}
-        said = "; ".join(
-            f"{method} P10 {of['below_p10']:.1f} %, P50 {of['below_p50']:.1f} %, P90 {of['below_p90']:.1f} %"
-            for method, of in found.items()
+        rows = {method: share.iloc[0] for method, share in shares.items()}
+        listed = "; ".join(
+            f"{method} P10 {row['below_p10']:.1f} %, P50 {row['below_p50']:.1f} %, P90 {row['below_p90']:.1f} %"
+            for method, row in rows.items()
         )
-        return drawing.picture("Calibration", f"Hours at or below each quantile: {said}.")
+        return drawing.picture("Calibration", f"Hours at or below each quantile: {listed}.")
 
 
 def coverage_by_lead(inside: dict[str, pd.Series]) -> Picture:
@@ -154,12 +155,12 @@ def coverage_by_lead(inside: dict[str, pd.Series]) -> Picture:
         drawing.axes.set_xlabel("lead hour")
         drawing.axes.set_ylabel("inside P10 to P90, % of hours")
         _legend(drawing, len(inside) + 1)
-        said = "; ".join(f"{method} {share.min():.1f} to {share.max():.1f} %" for method, share in inside.items())
-        return drawing.picture("Coverage by lead", f"Hours inside P10 to P90 over the leads: {said}.")
+        listed = "; ".join(f"{method} {share.min():.1f} to {share.max():.1f} %" for method, share in inside.items())
+        return drawing.picture("Coverage by lead", f"Hours inside P10 to P90 over the leads: {listed}.")
 
 
 def example(week: ExampleWeek, method: str) -> Picture:
-    """A week of day-ahead bands over what happened."""
+    """A week of day-ahead forecasts with the measured energy."""
     with _drawing() as drawing:
         low, middle, high = week.quantiles_kwh.T
         drawing.axes.fill_between(week.hours, low, high, color=_colour(0), alpha=0.25, linewidth=0, label="P10 to P90")
@@ -181,7 +182,7 @@ def losses(checks: Sequence[tuple[int, Mapping[str, float]]]) -> Figure:
         steps = [step for step, _ in checks]
         names = list(checks[0][1]) if checks else []
         for number, name in enumerate(names):
-            values = [found[name] for _, found in checks]
+            values = [losses[name] for _, losses in checks]
             drawing.axes.plot(steps, values, label=name.replace("_", " "), **_style(number))
         drawing.axes.set_xlabel("step")
         drawing.axes.set_ylabel("mean pinball loss, scaled units")
@@ -190,7 +191,7 @@ def losses(checks: Sequence[tuple[int, Mapping[str, float]]]) -> Figure:
 
 
 def width_factors(calibration: Mapping[str, Sequence[float]]) -> Figure:
-    """By how much the calibration widens each quantile's distance from the median, by lead hour."""
+    """The factor by which calibration scales the distance of each quantile from the median, by lead hour."""
     with _drawing() as drawing:
         for number, (level, factors) in enumerate(calibration.items()):
             drawing.axes.plot(range(len(factors)), factors, color=_colour(number), label=f"P{100 * float(level):g}")
@@ -202,7 +203,7 @@ def width_factors(calibration: Mapping[str, Sequence[float]]) -> Figure:
 
 
 def _style(number: int) -> dict[str, Any]:
-    return {"color": _colour(number), "marker": MARKS[number % len(MARKS)], "markersize": 4}
+    return {"color": _colour(number), "marker": MARKERS[number % len(MARKERS)], "markersize": 4}
 
 
 def _colour(number: int) -> str:

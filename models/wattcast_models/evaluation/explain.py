@@ -1,24 +1,25 @@
-"""What drove a forecast: how much of each hour comes from the calendar, the recent level, the weather and occupancy.
+"""The contributions of calendar, recent level, weather and occupancy to each hour of a forecast.
 
 P50 = base + calendar + recent level + weather + occupancy, in kWh, at every hour:
 
-- base: what the building uses on average at that hour of the day, on whatever day;
-- calendar: because of the day that it is, its weekday, holiday or season;
-- recent level: because the last days and weeks ran above or below what is usual on such days;
-- weather and occupancy: because of what is known of them.
+- base: what the building uses on average at that hour of the day, on any day;
+- calendar: the effect of the day: weekday, holiday and season;
+- recent level: the effect of the last days and weeks running above or below what is usual on such days;
+- weather and occupancy: the effect of their known values.
 
-The contributions are exact Shapley values (Shapley 1953, "A value for n-person games"): the model forecasts with every
-choice of the groups told to it, and a group's contribution is what telling it changes, averaged over all orders in which
-the groups can be told. What is not told is neutral:
+The contributions are exact Shapley values (Shapley 1953, "A value for n-person games"). The groups are the players: the model
+forecasts with the real inputs of every coalition of groups, and neutral inputs for the others. The contribution of a group is
+what its real inputs change, averaged over all orders in which the groups can join the coalition. Neutral inputs are:
 
 - weather and occupancy: their series are missing;
-- of the energy, course + (usual - course) + (energy - usual) at each past hour, the last term is 0 without the recent
-  level and the middle one without the calendar. The course is the mean of all days at that hour of the local clock, the
-  usual energy that of the same weekday, of a holiday that of all days off;
-- calendar: ordinary weeks, Monday to Friday and a weekend, without holidays. The value is the mean of seven forecasts in
-  which the target day is each weekday once, at seven times of the year. The clock stays: it is the building's own.
+- energy: it is the sum course + (usual - course) + (energy - usual) at each past hour. The last term is 0 without the recent
+  level, the middle term is 0 without the calendar. The course is the mean of all days at that hour of the local clock, the usual
+  energy is the mean of the same weekday, of a holiday the mean of all days off;
+- calendar: ordinary weeks, Monday to Friday and a weekend, without holidays. The value is the mean of seven forecasts in which
+  the target day is each weekday once, at seven times of the year. The local clock stays real.
 
-Every forecast of a meter without a negative hour ends at zero or above, these too, so the sum holds after that as well.
+A forecast of a meter without a negative hour is never below zero. That holds for the forecast of every coalition, so the sum
+still holds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,8 +33,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wattcast_models import calendar as local
-from wattcast_models.explanation import (
+from wattcast_models.artifact.predictor import Predictor
+from wattcast_models.evaluation.explanation import (
     CALENDAR,
     GROUPS,
     OCCUPANCY,
@@ -43,13 +44,13 @@ from wattcast_models.explanation import (
     Floats,
     day_in_words,
 )
-from wattcast_models.features import CONTEXT_INPUTS, Inputs, calendar_at
-from wattcast_models.networks import MEDIAN, QUANTILES
-from wattcast_models.predictor import Predictor
+from wattcast_models.features import calendar as local
+from wattcast_models.features.raw_inputs import CONTEXT_INPUTS, Inputs, calendar_at
+from wattcast_models.quantiles import MEDIAN, QUANTILES
 
-Coalition = frozenset[str]  # the groups that are told
+Coalition = frozenset[str]  # the groups with real inputs
 
-# The raw inputs of a group, by the input of an artifact that reads them; those of the other groups are one series, the energy.
+# The raw inputs of a group, by the input of an artifact that reads them. Calendar and recent level only have the energy.
 SERIES: dict[str, dict[str, tuple[str, ...]]] = {
     WEATHER: {
         "temperature_c": ("temperature_c", "future_temperature_c"),
@@ -59,18 +60,21 @@ SERIES: dict[str, dict[str, tuple[str, ...]]] = {
 }
 ENERGY = CONTEXT_INPUTS[0]
 
-ASSUMED = "assumed_calendar"  # (n,): the real one, or one of the neutral ones by the weekday of the origin
+ASSUMED = "assumed_calendar"  # (n,): REAL, or the weekday of the origin in one of the NEUTRAL calendars
 REAL, NEUTRAL = -1, range(7)
 SATURDAY = 5
 
 
 def explain(predictor: Predictor, inputs: Inputs) -> Explanation:
-    """What drives the one forecast of these inputs, which are those of `Predictor`. A group without a known value, or that
-    the model does not read, contributes exactly 0. Raises ValueError for inputs of wrong shapes or several rows."""
+    """The explanation of the one forecast from these inputs of a `Predictor`.
+
+    A group without a known value, or that the model does not read, contributes exactly 0. Raises ValueError for inputs with wrong
+    shapes or several rows.
+    """
     forecast = predictor(inputs)  # (1, L, 3)
     if len(forecast) != 1:
-        raise ValueError(f"One forecast is explained at a time, not {len(forecast)}.")
-    players = [group for group in GROUPS if group not in SERIES or _is_heard(predictor, inputs, group)]
+        raise ValueError(f"Only one forecast can be explained at a time, not {len(forecast)}.")
+    players = [group for group in GROUPS if group not in SERIES or _has_known_input(predictor, inputs, group)]
     p50 = forecast[0, :, QUANTILES.index(MEDIAN)]
     values = coalition_values(predictor, inputs, proper_coalitions(players)) | {frozenset(players): p50}
     target = calendar_at(inputs, np.arange(len(p50))).numpy()[0]  # (L, local.COLUMNS)
@@ -85,14 +89,17 @@ def explain(predictor: Predictor, inputs: Inputs) -> Explanation:
 
 
 def shapley(values: Mapping[Coalition, Floats], players: Sequence[str]) -> dict[str, Floats]:
-    """The Shapley value of each player from the value of every coalition of them; they sum to what all have over none."""
+    """The Shapley value of each player from the values of all coalitions.
+
+    Their sum is the value of the coalition of all players less that of the empty one.
+    """
     others = len(players) - 1
     return {
         player: np.sum(
             [
-                (values[told | {player}] - value) / (len(players) * comb(others, len(told)))
-                for told, value in values.items()
-                if player not in told
+                (values[coalition | {player}] - value) / (len(players) * comb(others, len(coalition)))
+                for coalition, value in values.items()
+                if player not in coalition
             ],
             axis=0,
         )
@@ -102,31 +109,36 @@ def shapley(values: Mapping[Coalition, Floats], players: Sequence[str]) -> dict[
 
 def proper_coalitions(players: Sequence[str]) -> list[Coalition]:
     """All coalitions but the one of all players."""
-    return [frozenset(told) for size in range(len(players)) for told in combinations(players, size)]
+    return [frozenset(members) for size in range(len(players)) for members in combinations(players, size)]
 
 
 def coalition_values(predictor: Predictor, inputs: Inputs, coalitions: Iterable[Coalition]) -> dict[Coalition, Floats]:
-    """The median forecast in kWh, (L,), when only the groups of a coalition are told; `inputs` has one row."""
-    rows = [(told, part) for told in coalitions for part in told_inputs(inputs, told, predictor.context_hours)]
+    """The median forecast in kWh, (L,), by coalition whose groups have their real inputs; `inputs` has one row."""
+    rows = [
+        (coalition, part)
+        for coalition in coalitions
+        for part in masked_inputs(inputs, coalition, predictor.context_hours)
+    ]
     stacked = {name: np.concatenate([part[name] for _, part in rows]) for name in rows[0][1]}
     medians = predictor.forecast(stacked, calendar=assumed_calendar)[..., predictor.quantiles.index(MEDIAN)]
     by_coalition: dict[Coalition, list[Floats]] = {}
-    for (told, _), median in zip(rows, medians, strict=True):
-        by_coalition.setdefault(told, []).append(median)
-    return {told: np.mean(found, axis=0) for told, found in by_coalition.items()}
+    for (coalition, _), median in zip(rows, medians, strict=True):
+        by_coalition.setdefault(coalition, []).append(median)
+    return {coalition: np.mean(forecasts, axis=0) for coalition, forecasts in by_coalition.items()}
 
 
-def told_inputs(inputs: Inputs, told: Coalition, context_hours: int) -> list[dict[str, NDArray[Any]]]:
-    """The inputs, of one row, in which all groups but those of `told` are neutral: one, without the calendar seven."""
-    untold = [name for group, read in SERIES.items() if group not in told for names in read.values() for name in names]
-    changed = dict(inputs) | {name: np.full_like(inputs[name], np.nan) for name in untold}
-    changed[ENERGY] = _told_energy(inputs, told, context_hours)
-    calendars = [REAL] if CALENDAR in told else NEUTRAL
-    return [changed | {ASSUMED: np.array([number])} for number in calendars]
+def masked_inputs(inputs: Inputs, coalition: Coalition, context_hours: int) -> list[dict[str, NDArray[Any]]]:
+    """The inputs, of one row, with neutral values for all groups outside the coalition; seven of them without the calendar."""
+    outside = [series for group, series in SERIES.items() if group not in coalition]
+    missing = [name for series in outside for names in series.values() for name in names]
+    masked = dict(inputs) | {name: np.full_like(inputs[name], np.nan) for name in missing}
+    masked[ENERGY] = _masked_energy(inputs, coalition, context_hours)
+    calendars = [REAL] if CALENDAR in coalition else NEUTRAL
+    return [masked | {ASSUMED: np.array([number])} for number in calendars]
 
 
 def assumed_calendar(inputs: Inputs, offsets: NDArray[np.int64]) -> Tensor:
-    """As `calendar_at`; where ASSUMED says so that of ordinary weeks, on the building's own clock."""
+    """As `calendar_at`, but the calendar of ordinary weeks, on the local clock, in the rows where ASSUMED is not REAL."""
     real = calendar_at(inputs, offsets)  # (n, offsets, local.COLUMNS)
     first = calendar_at(inputs, np.zeros(1, np.int64))[..., local.WEEKDAY]  # (n, 1): of the origin
     number = torch.from_numpy(inputs[ASSUMED].astype(np.int16))[:, None]
@@ -140,21 +152,21 @@ def assumed_calendar(inputs: Inputs, offsets: NDArray[np.int64]) -> Tensor:
     return torch.where(number[..., None] == REAL, real, neutral)
 
 
-def _told_energy(inputs: Inputs, told: Coalition, context_hours: int) -> NDArray[Any]:
-    """The energy, (1, hours), without what an untold calendar or recent level adds; never below its own lowest hour."""
-    known = inputs[ENERGY][:, -context_hours:]
-    if {CALENDAR, RECENT_LEVEL} <= told:
-        return known
-    energy = np.where(np.isfinite(known[0]), known[0], np.nan).astype(float)  # (hours,)
+def _masked_energy(inputs: Inputs, coalition: Coalition, context_hours: int) -> NDArray[Any]:
+    """The energy, (1, hours), without the terms of a calendar or recent level outside the coalition; never below its minimum."""
+    context = inputs[ENERGY][:, -context_hours:]
+    if {CALENDAR, RECENT_LEVEL} <= coalition:
+        return context
+    energy = np.where(np.isfinite(context[0]), context[0], np.nan).astype(float)  # (hours,)
     course, usual = _course_and_usual(energy, calendar_at(inputs, np.arange(-len(energy), 0)).numpy()[0])
-    made = usual if CALENDAR in told else course
-    if RECENT_LEVEL in told:
-        made = made + (energy - usual)
-    return np.maximum(made, np.fmin.reduce(energy))[None]
+    masked = usual if CALENDAR in coalition else course
+    if RECENT_LEVEL in coalition:
+        masked = masked + (energy - usual)
+    return np.maximum(masked, np.fmin.reduce(energy))[None]
 
 
 def _course_and_usual(energy: Floats, past: NDArray[np.int16]) -> tuple[Floats, Floats]:
-    """The mean of all days at each hour's time of the day, and of the days that are like its own; (hours,) each."""
+    """For each past hour the mean of all days, and of the days like its own, at that hour of the day; (hours,) each."""
     is_off = past[:, local.DAY_OFF] > 0
     is_holiday = is_off & (past[:, local.WEEKEND] == 0)
     hours = pd.DataFrame({"kwh": energy, "hour": past[:, local.HOUR], "off": is_off, "holiday": is_holiday})
@@ -168,7 +180,7 @@ def _course_and_usual(energy: Floats, past: NDArray[np.int16]) -> tuple[Floats, 
     return course.to_numpy(), usual.to_numpy()
 
 
-def _is_heard(predictor: Predictor, inputs: Inputs, group: str) -> bool:
-    """Whether the model reads something of the group, and something of that is known."""
-    read = [name for used, names in SERIES[group].items() if used in predictor.config["inputs"] for name in names]
-    return any(bool(np.isfinite(inputs[name]).any()) for name in read)
+def _has_known_input(predictor: Predictor, inputs: Inputs, group: str) -> bool:
+    """Whether the model reads an input of the group that has a known value."""
+    names = [name for used, series in SERIES[group].items() if used in predictor.config["inputs"] for name in series]
+    return any(bool(np.isfinite(inputs[name]).any()) for name in names)

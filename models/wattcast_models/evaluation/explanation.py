@@ -1,4 +1,4 @@
-"""What drove a forecast, hour by hour, as figures and in words."""
+"""The explanation of a forecast, hour by hour, in figures and in words."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from wattcast_models import calendar as local
-from wattcast_models.networks import MEDIAN, QUANTILES
+from wattcast_models.features import calendar as local
+from wattcast_models.quantiles import MEDIAN, QUANTILES
 
 Floats = NDArray[np.float64]
 
@@ -23,10 +23,10 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A forecast of L hours and what it is made of, in kWh; every array begins with (L,)."""
+    """A forecast of L hours as a base and contributions, in kWh; the first axis of every array is (L,)."""
 
-    local_time: pd.DatetimeIndex  # with the building's time zone
-    day: list[str]  # that each hour is on, in words: "a working Monday"
+    local_time: pd.DatetimeIndex  # in the time zone of the building
+    day: list[str]  # the day of each hour in words: "a working Monday"
     quantiles_kwh: Floats  # (L, 3): P10, P50, P90
     base_kwh: Floats
     contributions_kwh: dict[str, Floats]  # by GROUPS; base and contributions sum to P50
@@ -44,35 +44,35 @@ class Explanation:
         return self.quantiles_kwh[:, QUANTILES.index(MEDIAN)]
 
     @property
-    def most_driven(self) -> int:
-        """The number of the hour whose contributions are largest together, whatever their signs."""
+    def most_driven_hour(self) -> int:
+        """The index of the hour with the largest sum of absolute contributions."""
         return int(np.abs(list(self.contributions_kwh.values())).sum(axis=0).argmax())
 
     @property
     def decimals(self) -> int:
-        """How many decimals give the largest figure three digits."""
+        """The number of decimals that shows the largest figure with three digits."""
         largest = float(np.abs(self.quantiles_kwh).max())
         return max(0, 2 - int(np.floor(np.log10(largest)))) if largest > 0 else 0
 
     def signed(self, group: str, hour: int) -> str:
-        """A contribution with its sign; "0" or "0.0" has none."""
+        """A contribution with its sign; "0" and "0.0" have none."""
         text = f"{self.contributions_kwh[group][hour]:+.{self.decimals}f}"
         return text if float(text) else text[1:]
 
 
-def sentence(explained: Explanation, hour: int) -> str:
-    """What drives an hour, given by its number, in words; what would read as 0 is left out."""
+def explanation_sentence(explained: Explanation, hour: int) -> str:
+    """The explanation of the hour with this index in words; contributions that round to 0 are left out."""
     p50, base = (f"{kwh[hour]:.{explained.decimals}f}" for kwh in (explained.p50_kwh, explained.base_kwh))
     parts = {group: explained.signed(group, hour) for group in GROUPS}
-    because = [
+    reasons = [
         f", {kwh} {BECAUSE[group].format(day=explained.day[hour])}" for group, kwh in parts.items() if float(kwh)
     ]
     time = explained.local_time[hour]
-    return f"{time:%A} {time.day} {time:%B %H:%M}: {p50} kWh: {base} on average at that hour{''.join(because)}."
+    return f"{time:%A} {time.day} {time:%B %H:%M}: {p50} kWh: {base} on average at that hour{''.join(reasons)}."
 
 
 def day_in_words(hour: NDArray[np.int16]) -> str:
-    """Which day an hour is on, from its local calendar, (local.COLUMNS,)."""
+    """The kind of day of an hour, from its local calendar, (local.COLUMNS,)."""
     if hour[local.HOLIDAY]:
         return "a holiday"
     return f"a {'' if hour[local.DAY_OFF] else 'working '}{WEEKDAYS[hour[local.WEEKDAY]]}"

@@ -1,4 +1,4 @@
-"""The local calendar of hours: clock, weekday, season and days off, in the building's own time over clock changes."""
+"""The local calendar of hours: clock, weekday, season and days off in the building's time zone, correct over clock changes."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 HOUR, WEEKDAY, DAY_OF_YEAR, OFFSET_HOURS, WEEKEND, HOLIDAY, DAY_OFF, OFF_BEFORE, OFF_AFTER = range(9)
 COLUMNS = 9
 
-# Where public holidays differ inside a country and only the country is known, the part where most people live.
+# The subdivision whose public holidays count if only the country is given and its holidays differ between subdivisions.
 MOST_POPULOUS_PART = {"GB": "ENG"}
 
 
@@ -23,7 +23,7 @@ def local_calendar(
 ) -> NDArray[np.int16]:
     """The local calendar of UTC `hours` since 1970, (rows, hours) -> (rows, hours, COLUMNS); one place per row.
 
-    Unknown time zones count as UTC, unknown countries have weekends and no public holidays.
+    An unknown time zone counts as UTC. An unknown country has Saturday and Sunday off and no public holidays.
     """
     calendar = np.empty((*hours.shape, COLUMNS), np.int16)
     if not calendar.size:
@@ -39,7 +39,7 @@ def local_calendar(
     return calendar
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=512)  # a table of some years takes milliseconds to build, and the buildings of a site share it
 def _table(
     timezone: str, country: str, closures: str, first_year: int, last_year: int
 ) -> tuple[int, NDArray[np.int16]]:
@@ -67,27 +67,27 @@ def _table(
 
 
 def zone(timezone: str) -> ZoneInfo:
-    """The time zone of this name; UTC for one that is unknown or empty."""
+    """The time zone of this name; UTC for an unknown or empty name."""
     try:
         return ZoneInfo(timezone or "UTC")
-    except (KeyError, ValueError, OSError):  # an unknown name, a name that is no path, a folder of the database
+    except (KeyError, ValueError, OSError):  # an unknown name, a malformed name, a folder of the database
         return ZoneInfo("UTC")
 
 
 def _weekend_and_holidays(country: str, first_year: int, last_year: int) -> tuple[list[int], NDArray[np.datetime64]]:
     """Weekday numbers of the weekend and the public holidays of an ISO 3166 country ("GB") or part ("GB-SCT")."""
     code, _, part = country.upper().partition("-")
-    known: Any = holidays.list_supported_countries()
-    if code not in known:
+    subdivisions: Any = holidays.list_supported_countries()  # by country
+    if code not in subdivisions:
         return [5, 6], np.array([], "datetime64[D]")
     part = part or MOST_POPULOUS_PART.get(code, "")
-    subdivision = part if part in known[code] else None
+    subdivision = part if part in subdivisions[code] else None
     calendar = holidays.country_holidays(code, subdiv=subdivision, years=range(first_year - 1, last_year + 2))
     return sorted(calendar.weekend), np.array(sorted(calendar), "datetime64[D]")
 
 
 def _closure_days(closures: str, first_year: int, last_year: int) -> NDArray[np.datetime64]:
-    """The days of "12-24 12-27" in each year; 02-29 only in leap years; anything that is no month-day is ignored."""
+    """The days of "12-24 12-27" in each year, 02-29 only in leap years. Words that are not MM-DD are ignored."""
     days = []
     for year in range(first_year - 1, last_year + 2):
         for month_day in closures.split():

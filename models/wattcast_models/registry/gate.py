@@ -1,41 +1,46 @@
-"""The gate: a challenger takes the champion's place only if it is better on the same hours of the same buildings."""
+"""The gate: a challenger replaces the champion only if it is better on the same hours of the same buildings."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from wattcast_models import metrics
-from wattcast_models.backtest import Results, model_method, scored, with_reference
-from wattcast_models.baselines import LAST_WEEK, Method
-from wattcast_models.predictor import Predictor
-from wattcast_models.readings import Building
-from wattcast_models.rolling import DAY, Rolling
+from wattcast_models.artifact.predictor import Predictor
+from wattcast_models.data.readings import Building
+from wattcast_models.data.rolling import Rolling
+from wattcast_models.evaluation import metrics
+from wattcast_models.evaluation.backtest import building_error_sums, model_method, with_reference
+from wattcast_models.evaluation.baselines import LAST_WEEK, Method
+from wattcast_models.evaluation.results import Results
+from wattcast_models.time_units import DAY_HOURS
 
 CHALLENGER, CHAMPION = "challenger", "champion"
-TEST_SHARE = 0.2  # the last of each building's time
+TEST_SHARE = 0.2  # of the time of each building, at its end
 
 
 @dataclass(frozen=True)
 class GateLimits:
-    """What a challenger must keep to. P10 to P90 shall hold 80 % of the hours: overall 5 points either way are allowed, as
-    weeks differ that much; at one lead 10, and only an interval that lies outside of them counts, as the hours are few. A
-    lead is clearly worse if its errors grew by more than `lead_worse` and the interval of that ratio lies above 1: of many
-    leads one alone crosses 1 by chance."""
+    """The limits of the gate.
 
-    least_buildings: int = 5
+    P10 to P90 should cover 80 % of the hours. Overall the coverage may differ by 5 points, as weeks differ that much. At a
+    single lead it may differ by 10 points, and only an interval that lies outside these limits counts, since a lead has few
+    hours. A lead is clearly worse if its errors grow by more than `max_lead_increase` and the interval of that ratio lies above
+    1: among many leads, the interval of a few lies above 1 by chance.
+    """
+
+    min_buildings: int = 5
     coverage_pct: tuple[float, float] = (75.0, 85.0)
     lead_coverage_pct: tuple[float, float] = (70.0, 90.0)
-    lead_worse: float = 0.02
-    lead_hours: int = DAY
+    max_lead_increase: float = 0.02
+    lead_hours: int = DAY_HOURS
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether the challenger is accepted, why not, and the figures that decided."""
+class GateDecision:
+    """Whether the challenger is accepted, with the figures behind the decision."""
 
     is_accepted: bool
-    reasons: list[str]  # why refused, in words with figures; empty when accepted
+    reasons: list[str]  # for a refusal, in sentences; empty when accepted
     figures: dict[str, float] = field(default_factory=dict)
 
 
@@ -46,38 +51,40 @@ def judge(
     *,
     test_share: float = TEST_SHARE,
     limits: GateLimits = GateLimits(),
-) -> Verdict:
-    """Both forecast the last weeks of the buildings from each midnight; only hours with a value of both are compared.
+) -> GateDecision:
+    """The decision on a challenger after both models forecast the last weeks of the buildings from each midnight.
 
-    Raises ValueError when no building can be scored.
+    Only hours for which both have a value are compared. Raises ValueError when no building can be scored.
     """
     if challenger.lead_hours < min(limits.lead_hours, champion.lead_hours):
-        return Verdict(
+        return GateDecision(
             False, [f"It forecasts {challenger.lead_hours} hours ahead; the champion forecasts {champion.lead_hours}."]
         )
     rolling = Rolling(test_share, lead_hours=min(limits.lead_hours, champion.lead_hours))
     methods = [
-        Method(name, model_method(predictor, rolling).fitted, predictor.context_hours)
+        Method(name, model_method(predictor, rolling).fit, predictor.context_hours)
         for name, predictor in ((CHALLENGER, challenger), (CHAMPION, champion))
     ]
-    results = Results.of(scored(building, with_reference(methods, rolling), rolling) for building in buildings)
-    return verdict(results, limits)
+    results = Results.from_parts(
+        building_error_sums(building, with_reference(methods, rolling), rolling) for building in buildings
+    )
+    return decide(results, limits)
 
 
-def verdict(results: Results, limits: GateLimits) -> Verdict:
-    """The verdict on results of the methods `challenger` and `champion`."""
+def decide(results: Results, limits: GateLimits) -> GateDecision:
+    """The decision from the backtest results of the methods `challenger` and `champion`."""
     figures = _figures(results)
     reasons = [*_accuracy(figures, limits), *_calibration(results, figures, limits), *_leads(results, limits)]
     missing = results.unanswered(CHALLENGER) - results.unanswered(CHAMPION)
     if missing > 0:
-        reasons.append(f"It gives no number for {missing} measured hours more than the champion.")
-    return Verdict(not reasons, reasons, figures)
+        reasons.append(f"It has no value for {missing} more measured hours than the champion.")
+    return GateDecision(not reasons, reasons, figures)
 
 
 def _figures(results: Results) -> dict[str, float]:
-    nrmse, pinball = (metrics.by_building(results.measured, name) for name in ("nrmse_pct", "pinball_pct"))
-    error = metrics.ratio(nrmse[(CHALLENGER, 0)].to_numpy(), nrmse[(CHAMPION, 0)].to_numpy())
-    loss = metrics.ratio(pinball[(CHALLENGER, 0)].to_numpy(), pinball[(CHAMPION, 0)].to_numpy())
+    nrmse, pinball = (metrics.by_building(results.measures, name) for name in ("nrmse_pct", "pinball_pct"))
+    error = metrics.error_ratio(nrmse[(CHALLENGER, 0)].to_numpy(), nrmse[(CHAMPION, 0)].to_numpy())
+    loss = metrics.error_ratio(pinball[(CHALLENGER, 0)].to_numpy(), pinball[(CHAMPION, 0)].to_numpy())
     return {
         "buildings": float(error.buildings),
         "buildings_better": float(error.better),
@@ -97,8 +104,8 @@ def _figures(results: Results) -> dict[str, float]:
 
 def _accuracy(figures: dict[str, float], limits: GateLimits) -> Iterator[str]:
     buildings, better = int(figures["buildings"]), int(figures["buildings_better"])
-    if buildings < limits.least_buildings:
-        yield f"Only {buildings} buildings can be scored; {limits.least_buildings} are the least to judge by."
+    if buildings < limits.min_buildings:
+        yield f"Only {buildings} buildings can be scored; at least {limits.min_buildings} are needed."
     if not figures["nrmse_ratio_high"] < 1:
         yield (
             f"Its errors are {figures['nrmse_ratio']:.3f} times the champion's (NRMSE, geometric mean; 95 % interval "
@@ -117,27 +124,27 @@ def _calibration(results: Results, figures: dict[str, float], limits: GateLimits
     low, high = limits.coverage_pct
     coverage = figures["challenger_coverage_pct"]
     if not low <= coverage <= high:
-        yield f"P10 to P90 hold {coverage:.1f} % of the hours: {low:g} to {high:g} % are allowed."
+        yield f"P10 to P90 cover {coverage:.1f} % of the hours: {low:g} to {high:g} % are allowed."
     low, high = limits.lead_coverage_pct
-    of_lead = metrics.by_building(results.measured, "coverage_pct", by="lead")[CHALLENGER]
-    means = metrics.bootstrap(of_lead.to_numpy(), lambda rows: np.nanmean(rows, axis=0))
+    by_lead = metrics.by_building(results.measures, "coverage_pct", by="lead")[CHALLENGER]
+    means = metrics.bootstrap_intervals(by_lead.to_numpy(), lambda rows: np.nanmean(rows, axis=0))
     outside = [
-        f"{lead + 1} ({one.value:.1f} %)"
-        for lead, one in zip(of_lead.columns, means, strict=True)
-        if one.high < low or one.low > high
+        f"{lead + 1} ({mean.value:.1f} %)"
+        for lead, mean in zip(by_lead.columns, means, strict=True)
+        if mean.high < low or mean.low > high
     ]
     if outside:
-        yield f"P10 to P90 hold less than {low:g} or more than {high:g} % at lead hours {', '.join(outside)}."
+        yield f"P10 to P90 cover less than {low:g} or more than {high:g} % at lead hours {', '.join(outside)}."
 
 
 def _leads(results: Results, limits: GateLimits) -> Iterator[str]:
-    nrmse = metrics.by_building(results.measured, "nrmse_pct", by="lead")
+    nrmse = metrics.by_building(results.measures, "nrmse_pct", by="lead")
     leads = nrmse[CHAMPION].columns
-    found = metrics.ratios(nrmse[CHALLENGER][leads].to_numpy(), nrmse[CHAMPION].to_numpy())
+    ratios = metrics.error_ratio_intervals(nrmse[CHALLENGER][leads].to_numpy(), nrmse[CHAMPION].to_numpy())
     worse = [
-        f"{lead + 1} ({one.value:.3f} times, {one.low:.3f} to {one.high:.3f})"
-        for lead, one in zip(leads, found, strict=True)
-        if one.low > 1 and one.value > 1 + limits.lead_worse
+        f"{lead + 1} ({ratio.value:.3f} times, {ratio.low:.3f} to {ratio.high:.3f})"
+        for lead, ratio in zip(leads, ratios, strict=True)
+        if ratio.low > 1 and ratio.value > 1 + limits.max_lead_increase
     ]
     if worse:
         yield f"Its errors are clearly larger at lead hours {', '.join(worse)}."

@@ -1,4 +1,4 @@
-"""The registry: every version of a model as an artifact in MLflow, which of them are champions, and how they became it."""
+"""The model registry in MLflow: the versions of a model with their artifacts, the aliases of champions, and the history."""
 
 import hashlib
 import json
@@ -10,28 +10,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wattcast_models.artifact import CONFIG, WEIGHTS, ArtifactError
-from wattcast_models.mlflow_store import NotInStore, StoreError, asked, experiment, is_begun
-from wattcast_models.predictor import Predictor
+from wattcast_models.artifact.config import ArtifactError
+from wattcast_models.artifact.files import CONFIG, WEIGHTS
+from wattcast_models.artifact.predictor import Predictor
+from wattcast_models.tracking.mlflow_store import NotInStore, StoreError, experiment, store_exists, with_client
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 EXPERIMENT = "wattcast-registered"
-FOLDER = "model"  # the artifact's place in its run
-EVENT = "event "  # before the time, in the keys of the tags that tell what happened to a version
-KEYS = ("model_name", "model_version", "config_sha256")
+FOLDER = "model"  # of the artifact in its run
+EVENT_PREFIX = "event "  # of the tags that hold the events of a version; the time follows
+TAGS = ("model_name", "model_version", "config_sha256")
 
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to a version: promoted, refused, rolled back to, or rolled back from."""
+    """An event in the history of a version: promoted, refused, rolled back to, or rolled back from."""
 
     what: str
     at: str  # ISO 8601, UTC
     by: str
     scope: str
-    against: str = ""  # the champion of the time
+    against: str = ""  # the champion at that time
     reasons: list[str] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
     forced_because: str = ""
@@ -39,7 +40,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Version:
-    """A registered artifact. The sha256 of its config stands for all of it: the config has that of the weights."""
+    """A registered artifact. The sha256 of its config identifies it, since the config holds the sha256 of the weights."""
 
     number: int
     model_name: str
@@ -55,41 +56,40 @@ class Version:
 
 @dataclass(frozen=True)
 class Registry:
-    """The registered model `name` of the MLflow store at `uri`. Every method raises StoreError where it does not answer."""
+    """The registered model `name` in the MLflow store at `uri`. Every method raises StoreError if the store does not answer."""
 
     uri: str
     name: str = "wattcast"
 
     def aliases(self) -> dict[str, int]:
-        """The numbers of the versions by alias; none where nothing was ever registered."""
-        if not is_begun(self.uri):
+        """The version numbers by alias; empty before the first registration."""
+        if not store_exists(self.uri):
             return {}
         try:
-            return asked(self.uri, lambda client: _numbers(client.get_registered_model(self.name).aliases))
+            return with_client(self.uri, lambda client: _numbers(client.get_registered_model(self.name).aliases))
         except NotInStore:
             return {}
 
     def versions(self) -> list[Version]:
         """All versions, the newest first."""
-        if not is_begun(self.uri):
+        if not store_exists(self.uri):
             return []
-        wanted = f"name = '{self.name}'"
-        found = asked(self.uri, lambda client: _all(client, wanted))
-        return sorted((_version(each) for each in found), key=lambda version: -version.number)
+        entries = with_client(self.uri, lambda client: _all_versions(client, f"name = '{self.name}'"))
+        return sorted((_version(entry) for entry in entries), key=lambda version: -version.number)
 
     def version(self, number: int) -> Version:
-        """Raises NotInStore, with the numbers that there are."""
+        """Raises NotInStore with the existing numbers."""
         with suppress(NotInStore):
-            if is_begun(self.uri):
-                return _version(asked(self.uri, lambda client: client.get_model_version(self.name, str(number))))
-        there = ", ".join(str(version.number) for version in reversed(self.versions())) or "none yet"
-        raise NotInStore(f"There is no version {number} of {self.name} in the registry; there are: {there}.")
+            if store_exists(self.uri):
+                return _version(with_client(self.uri, lambda client: client.get_model_version(self.name, str(number))))
+        numbers = ", ".join(str(version.number) for version in reversed(self.versions())) or "none"
+        raise NotInStore(f"The registry has no version {number} of {self.name}. Registered versions: {numbers}.")
 
     def register(self, folder: Path) -> Version:
-        """The artifact of `folder` as a version: the one that it is already, else a new one.
+        """Register the artifact in `folder`; an artifact that is registered already keeps its version.
 
         Raises:
-            ArtifactError: it cannot be used, or another artifact has its name and version.
+            ArtifactError: the artifact cannot be used, or another artifact has its name and version.
         """
         predictor, sha256 = Predictor.read(folder), config_sha256(folder)
         for version in self.versions():
@@ -97,42 +97,42 @@ class Registry:
                 return version
             if (version.model_name, version.model_version) == (predictor.name, predictor.version):
                 raise ArtifactError(
-                    f"{folder} says to be {predictor.name} {predictor.version}, as {version} does, but is another model: "
-                    "forecasts tell their models by name and version, so give it a version of its own."
+                    f"{folder} has the same name and version as {version}, but is another model. Forecasts identify their model "
+                    "by name and version: give this one another version."
                 )
-        tags = dict(zip(KEYS, (predictor.name, predictor.version, sha256), strict=True))
-        return _version(asked(self.uri, lambda client: self._logged(client, folder, tags)))
+        tags = dict(zip(TAGS, (predictor.name, predictor.version, sha256), strict=True))
+        return _version(with_client(self.uri, lambda client: self._create_version(client, folder, tags)))
 
     def fetch(self, version: Version, folder: Path) -> Predictor:
-        """Put the artifact of a version into `folder`, which must not exist yet, and read it.
+        """Download the artifact of a version into `folder`, which must not exist, and read it.
 
         Raises:
-            ArtifactError: what came is not what was registered, or this version of Wattcast cannot run it.
+            ArtifactError: the artifact is not the registered one, or this version of Wattcast cannot run it.
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetched-") as at:
-            place = Path(at)
-            asked(self.uri, lambda client: _download(client, version, place))
-            predictor = read_checked(place / FOLDER, version.config_sha256)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetched-") as temporary:
+            download = Path(temporary)
+            with_client(self.uri, lambda client: _download(client, version, download))
+            predictor = read_checked(download / FOLDER, version.config_sha256)
             try:
-                (place / FOLDER).rename(folder)
+                (download / FOLDER).rename(folder)
             except OSError:
-                if not folder.is_dir():  # else another process was faster
+                if not folder.is_dir():  # otherwise another process has fetched it at the same time
                     raise
         return predictor
 
     def set_alias(self, alias: str, version: Version) -> None:
-        asked(self.uri, lambda client: client.set_registered_model_alias(self.name, alias, str(version.number)))
+        with_client(self.uri, lambda client: client.set_registered_model_alias(self.name, alias, str(version.number)))
 
     def drop_alias(self, alias: str) -> None:
-        asked(self.uri, lambda client: client.delete_registered_model_alias(self.name, alias))
+        with_client(self.uri, lambda client: client.delete_registered_model_alias(self.name, alias))
 
-    def note(self, version: Version, event: Event) -> None:
-        """Keep what happened to a version, beside what happened before."""
-        key, value = EVENT + event.at, json.dumps(asdict(event))
-        asked(self.uri, lambda client: client.set_model_version_tag(self.name, str(version.number), key, value))
+    def record_event(self, version: Version, event: Event) -> None:
+        """Add an event to the history of a version."""
+        key, value = EVENT_PREFIX + event.at, json.dumps(asdict(event))
+        with_client(self.uri, lambda client: client.set_model_version_tag(self.name, str(version.number), key, value))
 
-    def _logged(self, client: Any, folder: Path, tags: Mapping[str, str]) -> "ModelVersion":
+    def _create_version(self, client: Any, folder: Path, tags: Mapping[str, str]) -> "ModelVersion":
         from mlflow.exceptions import MlflowException
 
         try:
@@ -156,43 +156,46 @@ def config_sha256(folder: Path) -> str:
 
 
 def read_checked(folder: Path, sha256: str) -> Predictor:
-    """The model in this folder; ArtifactError unless it is the registered one."""
+    """The model in this folder; ArtifactError unless its config has this sha256."""
     if config_sha256(folder) != sha256:
         raise ArtifactError(f"{folder / CONFIG} is not the file that was registered: its sha256 differs.")
     return Predictor.read(folder)
 
 
-def _download(client: Any, version: Version, place: Path) -> None:
-    """The two files of the artifact into `place`, whatever else may lie beside them."""
-    (place / FOLDER).mkdir()
-    with tempfile.TemporaryDirectory(dir=place) as received:
+def _download(client: Any, version: Version, target: Path) -> None:
+    """Download the two files of the artifact, and no other files of its run, into `target`/FOLDER."""
+    (target / FOLDER).mkdir()
+    with tempfile.TemporaryDirectory(dir=target) as received:
         for name in (WEIGHTS, CONFIG):
-            Path(client.download_artifacts(version.run_id, f"{FOLDER}/{name}", received)).rename(place / FOLDER / name)
+            file = Path(client.download_artifacts(version.run_id, f"{FOLDER}/{name}", received))
+            file.rename(target / FOLDER / name)
 
 
 def _numbers(aliases: Mapping[str, Any]) -> dict[str, int]:
     return {str(alias): int(number) for alias, number in aliases.items()}
 
 
-def _all(client: Any, wanted: str) -> list[Any]:
-    """All pages of the versions."""
-    page = client.search_model_versions(wanted)
-    found = list(page)
+def _all_versions(client: Any, query: str) -> list[Any]:
+    """The versions of all pages of the answer."""
+    page = client.search_model_versions(query)
+    versions = list(page)
     while page.token:
-        page = client.search_model_versions(wanted, page_token=page.token)
-        found += page
-    return found
+        page = client.search_model_versions(query, page_token=page.token)
+        versions += page
+    return versions
 
 
-def _version(found: "ModelVersion") -> Version:
+def _version(entry: "ModelVersion") -> Version:
     """Raises StoreError for a version that Wattcast did not register."""
     try:
-        events = [Event(**json.loads(value)) for key, value in sorted(found.tags.items()) if key.startswith(EVENT)]
-        registered_at = datetime.fromtimestamp(found.creation_timestamp / 1000, UTC)
-        name, version, sha256 = (str(found.tags[key]) for key in KEYS)
-        return Version(int(found.version), name, version, sha256, str(found.run_id), registered_at, events)
+        events = [
+            Event(**json.loads(value)) for key, value in sorted(entry.tags.items()) if key.startswith(EVENT_PREFIX)
+        ]
+        registered_at = datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC)
+        name, version, sha256 = (str(entry.tags[key]) for key in TAGS)
+        return Version(int(entry.version), name, version, sha256, str(entry.run_id), registered_at, events)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        number = getattr(found, "version", "")
+        number = getattr(entry, "version", "")
         raise StoreError(
-            f"Version {number} in the registry was not put there by `wattcast models register`."
+            f"Version {number} in the registry was not registered by `wattcast models register`."
         ) from error

@@ -1,4 +1,4 @@
-"""MLflow as a library: imported when it is first asked, silent, impatient, and its errors are one sentence."""
+"""Access to MLflow: imported at the first use, without its log output, with short timeouts, and with one-sentence errors."""
 
 import logging
 import os
@@ -6,7 +6,6 @@ import sqlite3
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -19,25 +18,25 @@ T = TypeVar("T")
 SQLITE = "sqlite:///"
 TIMEOUT_SECONDS = 5
 QUIET = ("mlflow", "alembic", "urllib3", "sqlalchemy")
-ENVIRONMENT = {  # what a user has set stays
+ENVIRONMENT = {  # defaults: a value that the user has set stays
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": str(TIMEOUT_SECONDS),
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # who asks goes on without an answer, and asks again later
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # callers continue without an answer and ask again later
 }
-SAID_LETTERS = 200
+MAX_REASON_LENGTH = 200
 
 
 class StoreError(ValueError):
-    """MLflow did not answer, or not sensibly; the message says where and what."""
+    """MLflow did not answer, or its answer is invalid; the message names the address and the reason."""
 
 
 class NotInStore(StoreError):
-    """MLflow answered that there is no such thing."""
+    """The requested entry does not exist in MLflow."""
 
 
-def asked(uri: str, question: Callable[["MlflowClient"], T]) -> T:
-    """What `question` gets from the client of this store; every failure of MLflow is a StoreError."""
+def with_client(uri: str, request: Callable[["MlflowClient"], T]) -> T:
+    """The result of `request` with the client of this store; every failure of MLflow becomes a StoreError."""
     _configure()
     from google.protobuf.json_format import ParseError
     from mlflow.exceptions import MlflowException
@@ -46,7 +45,7 @@ def asked(uri: str, question: Callable[["MlflowClient"], T]) -> T:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return question(_client(uri))
+            return request(_client(uri))
     except MlflowException as error:
         kind = NotInStore if error.error_code == "RESOURCE_DOES_NOT_EXIST" else StoreError
         raise kind(_sentence(uri, error)) from error
@@ -63,31 +62,31 @@ def asked(uri: str, question: Callable[["MlflowClient"], T]) -> T:
         raise StoreError(_sentence(uri, error)) from error
 
 
-def is_begun(uri: str) -> bool:
-    """False only for an embedded store that nobody has written to: so MLflow need not be imported to find nothing."""
+def store_exists(uri: str) -> bool:
+    """Whether the store may have entries; False only for a SQLite store without a file. Does not import MLflow."""
     return not uri.startswith(SQLITE) or Path(uri.removeprefix(SQLITE)).is_file()
 
 
 def experiment(client: "MlflowClient", uri: str, name: str) -> str:
-    """The id of an experiment, made if need be; an embedded store keeps the files of its runs beside itself."""
+    """The id of an experiment, which is created if missing; a SQLite store keeps the files of its runs beside its file."""
     from mlflow.exceptions import MlflowException
 
-    if (found := client.get_experiment_by_name(name)) is None:
+    if (existing := client.get_experiment_by_name(name)) is None:
         folder = Path(uri.removeprefix(SQLITE)).parent / "artifacts" if uri.startswith(SQLITE) else None
-        with suppress(MlflowException):  # another process made it in between
+        with suppress(MlflowException):  # another process has created it in between
             return str(client.create_experiment(name, artifact_location=folder and folder.as_uri()))
-        found = client.get_experiment_by_name(name)
-    return str(found.experiment_id)
+        existing = client.get_experiment_by_name(name)
+    return str(existing.experiment_id)
 
 
-def shown(uri: str) -> str:
-    """The address without the password that may be in it."""
+def redact(uri: str) -> str:
+    """The address without user and password."""
     parts = urlsplit(uri)
     return uri.replace(f"{parts.username or ''}:{parts.password}@", "") if parts.password else uri
 
 
-@cache
 def _client(uri: str) -> "MlflowClient":
+    """A client; MLflow itself keeps the store of an address, so that a further client costs nothing."""
     from mlflow import MlflowClient
 
     if uri.startswith(SQLITE):
@@ -95,21 +94,23 @@ def _client(uri: str) -> "MlflowClient":
     return MlflowClient(uri, uri)
 
 
-@cache
 def _configure() -> None:
+    """Import MLflow quietly; repeating it costs nothing."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    import mlflow  # noqa: F401  # it sets its loggers up here
+    import mlflow  # noqa: F401  # the import sets up the loggers
 
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _sentence(uri: str, error: BaseException) -> str:
-    """The innermost reason that the system gives, such as a refused connection, else the first line of what MLflow says."""
+    """A sentence with the innermost reason of the operating system, else with the first line of the error."""
     chain: list[BaseException] = [error]
     while inner := chain[-1].__cause__ or chain[-1].__context__:
         chain.append(inner)
-    reasons = [each.strerror for each in chain if isinstance(each, OSError) and each.strerror]
-    reason = (reasons or str(error).splitlines() or [type(error).__name__])[-1 if reasons else 0]
-    return f"The model registry at {shown(uri)} does not answer as it should: {reason.replace(uri, shown(uri))[:SAID_LETTERS]}"
+    reasons = [cause.strerror for cause in chain if isinstance(cause, OSError) and cause.strerror]
+    lines = str(error).splitlines() or [type(error).__name__]
+    reason = reasons[-1] if reasons else lines[0]
+    shortened = reason.replace(uri, redact(uri))[:MAX_REASON_LENGTH]
+    return f"The model registry at {redact(uri)} does not answer correctly: {shortened}"

@@ -1,4 +1,4 @@
-"""Training runs in MLflow: parameters, metrics by step, plots and the artifact; training never waits or fails for it."""
+"""Training runs in MLflow: parameters, metrics by step, plots and the artifact. A failure of MLflow never stops a training."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wattcast_models.mlflow_store import StoreError, asked, experiment
+from wattcast_models.tracking.mlflow_store import StoreError, experiment, with_client
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,15 +17,15 @@ EXPERIMENT = "wattcast"
 
 
 class TrackedRun:
-    """A run of MLflow while it answers. The first failure is a warning, and from then on nothing is tracked."""
+    """A run in MLflow. The first failure is logged as a warning and ends the tracking."""
 
     def __init__(self, name: str, params: Mapping[str, object], *, tracking_uri: str) -> None:
         self._uri = tracking_uri
-        self.run_id = ""  # empty when nothing is tracked
-        self._write(lambda client: self._begin(client, name, params))
+        self.run_id = ""  # empty if the run is not tracked
+        self._write(lambda client: self._create(client, name, params))
 
-    def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        def log_metrics(client: Any) -> None:
+    def log_metrics(self, step: int, values: Mapping[str, float]) -> None:
+        def write(client: Any) -> None:
             from mlflow.entities import Metric
             from mlflow.utils.time import get_current_time_millis
 
@@ -33,45 +33,45 @@ class TrackedRun:
             entries = [Metric(name, float(value), now, step) for name, value in values.items()]
             client.log_batch(self.run_id, metrics=entries)
 
-        self._write_if_begun(log_metrics)
+        self._write_if_tracked(write)
 
-    def figure(self, figure: "Figure", name: str) -> None:
-        """A plot as `name`, such as calibration.png."""
-        self._write_if_begun(lambda client: client.log_figure(self.run_id, figure, name))
+    def log_figure(self, figure: "Figure", name: str) -> None:
+        """Store a plot as `name`, such as calibration.png."""
+        self._write_if_tracked(lambda client: client.log_figure(self.run_id, figure, name))
 
-    def file(self, path: Path) -> None:
-        self._write_if_begun(lambda client: client.log_artifact(self.run_id, str(path)))
+    def log_file(self, path: Path) -> None:
+        self._write_if_tracked(lambda client: client.log_artifact(self.run_id, str(path)))
 
-    def artifact(self, folder: Path) -> None:
-        """The files of a model artifact, under `model`."""
-        self._write_if_begun(lambda client: client.log_artifacts(self.run_id, str(folder), "model"))
+    def log_artifact(self, folder: Path) -> None:
+        """Store the files of a model artifact in the folder `model`."""
+        self._write_if_tracked(lambda client: client.log_artifacts(self.run_id, str(folder), "model"))
 
     def end(self, status: str) -> None:
         """`status` is FINISHED, FAILED or KILLED."""
-        self._write_if_begun(lambda client: client.set_terminated(self.run_id, status))
+        self._write_if_tracked(lambda client: client.set_terminated(self.run_id, status))
 
-    def _begin(self, client: Any, name: str, params: Mapping[str, object]) -> None:
+    def _create(self, client: Any, name: str, params: Mapping[str, object]) -> None:
         from mlflow.entities import Param
 
         run_id = client.create_run(experiment(client, self._uri, EXPERIMENT), run_name=name).info.run_id
         client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
         self.run_id = run_id
 
-    def _write_if_begun(self, write: Callable[[Any], None]) -> None:
+    def _write_if_tracked(self, write: Callable[[Any], None]) -> None:
         if self.run_id:
             self._write(write)
 
     def _write(self, write: Callable[[Any], None]) -> None:
         try:
-            asked(self._uri, write)
+            with_client(self._uri, write)
         except StoreError as error:
             self.run_id = ""
-            log.warning("The run is not tracked from here on: %s", error)
+            log.warning("The training run is no longer tracked in MLflow: %s", error)
 
 
 @contextmanager
-def tracked(name: str, params: Mapping[str, object], *, tracking_uri: str) -> Iterator[TrackedRun]:
-    """A run of the experiment `wattcast`, ended as FINISHED, or as FAILED or KILLED by what ended it."""
+def tracked_run(name: str, params: Mapping[str, object], *, tracking_uri: str) -> Iterator[TrackedRun]:
+    """A run of the experiment `wattcast`. It ends as FINISHED, as KILLED after Ctrl-C, or as FAILED after any other error."""
     run = TrackedRun(name, params, tracking_uri=tracking_uri)
     try:
         yield run

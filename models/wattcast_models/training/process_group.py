@@ -1,4 +1,4 @@
-"""The processes that train one network together: each on a share of every batch, all with the same weights."""
+"""The processes that train one network together: each on a part of every batch, all with the same weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,11 @@ from torch import Tensor, distributed
 
 
 @dataclass(frozen=True)
-class Group:
-    """Process number `rank` of `size`; alone by default. Several need torch's process group, and must ask it in step."""
+class ProcessGroup:
+    """Process number `rank` of `size`, by default the only one.
+
+    With several, torch's process group must be initialised, and all processes must call the same methods in the same order.
+    """
 
     rank: int = 0
     size: int = 1
@@ -19,16 +22,16 @@ class Group:
         return self.rank == 0
 
     @property
-    def stream(self) -> tuple[int, ...]:
-        """What a random stream has beside the seed and the step, so that no two processes draw the same."""
+    def seed_offset(self) -> tuple[int, ...]:
+        """What this process appends to the seed of a step, so that no two processes draw the same random numbers."""
         return (self.rank,) if self.size > 1 else ()
 
-    def share(self, windows: int) -> int:
-        """How many of so many windows are of one process, rounded up."""
-        return -(-windows // self.size)
+    def local_batch_size(self, batch_windows: int) -> int:
+        """The part of a batch that one process computes, rounded up."""
+        return -(-batch_windows // self.size)
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Give each tensor the mean of what it is in all processes, to the same bit in each."""
+        """Replace each tensor by its mean over all processes, bit for bit the same in each."""
         if self.size == 1:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -37,11 +40,11 @@ class Group:
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
-    def any(self, flag: bool) -> bool:
-        """Whether the flag is up in any of the processes."""
+    def any_rank(self, flag: bool) -> bool:
+        """Whether the flag is true in any process."""
         count = torch.tensor([float(flag)])
         self.average([count])
         return bool(count > 0)
 
 
-ALONE = Group()
+SINGLE_PROCESS = ProcessGroup()

@@ -1,4 +1,4 @@
-"""Where tuning looks: conf/tuning.yaml, typed, and nothing in it that training would refuse or that moves the yardstick."""
+"""The search space of tuning: conf/tuning.yaml, typed, without values that training would refuse or that change the metric."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,9 @@ from optuna import Trial
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from wattcast_models.options import Count, TrainingOptions, changed, read_mapping, sentences
+from wattcast_models.training.options import Count, TrainingOptions, read_yaml_mapping, validation_message, with_changes
 
-# What the loss is measured on, and how long a run is, must be the same in all trials.
+# The validation data and the length of a run must be the same in all trials, or their losses could not be compared.
 FIXED = (
     "quantiles",
     "lead_hours",
@@ -24,13 +24,13 @@ FIXED = (
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
-class Values:
-    """What an option may be: from `low` to `high`, both included, or one of `choices`."""
+class OptionRange:
+    """The values of an option: from `low` to `high`, both included, or one of `choices`."""
 
     low: int | float | None = None
     high: int | float | None = None
-    log: bool = False  # as often in each decade
-    step: Count | None = None  # of whole numbers, from low on
+    log: bool = False  # uniform in the logarithm
+    step: Count | None = None  # of integers, starting at low
     choices: tuple[Any, ...] = ()
 
     @model_validator(mode="after")
@@ -42,57 +42,57 @@ class Values:
             raise ValueError("give low and a higher high, or choices")
         elif self.log and (self.low <= 0 or self.step):
             raise ValueError("log needs a low above 0 and no step")
-        elif self.step and (not self._is_whole or (self.high - self.low) % self.step):
-            raise ValueError("step needs whole numbers, and high a number of steps above low")
+        elif self.step and (not self._is_integer or (self.high - self.low) % self.step):
+            raise ValueError("step needs integers, and high a number of steps above low")
         return self
 
     @property
-    def _is_whole(self) -> bool:
+    def _is_integer(self) -> bool:
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     @property
     def examples(self) -> tuple[Any, ...]:
-        """The choices, or values of the range that are right only if all of it is."""
-        second = (self.low + (self.step or 1),) if self._is_whole and self.low is not None else ()
+        """The choices, or values that are valid only if the whole range is: its ends and the second value."""
+        second = (self.low + (self.step or 1),) if self._is_integer and self.low is not None else ()
         return self.choices or (self.low, *second, self.high)
 
     def suggest(self, trial: Trial, name: str) -> object:
-        """A value for this trial; a choice is kept as JSON, since it may be a list."""
+        """A value for this trial. Optuna stores a choice as JSON, since it may be a list."""
         if self.choices:
-            return self.read(trial.suggest_categorical(name, [json.dumps(choice) for choice in self.choices]))
+            return self.decode(trial.suggest_categorical(name, [json.dumps(choice) for choice in self.choices]))
         assert self.low is not None
         assert self.high is not None
-        if self._is_whole:
+        if self._is_integer:
             return trial.suggest_int(name, int(self.low), int(self.high), log=self.log, step=self.step or 1)
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
-    def read(self, kept: Any) -> object:
-        """The value that a trial keeps."""
-        return json.loads(kept) if self.choices else kept
+    def decode(self, stored: Any) -> object:
+        """The value of a parameter that Optuna stored."""
+        return json.loads(stored) if self.choices else stored
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
-class Space:
-    """What the trials differ in, and how long each trains."""
+class SearchSpace:
+    """The options in which trials differ, and how long each trial trains."""
 
     trial_steps: Count
     check_every_steps: Count
-    options: Annotated[dict[str, Values], Field(min_length=1)]
+    options: Annotated[dict[str, OptionRange], Field(min_length=1)]
 
     def trial_options(self, base: TrainingOptions) -> TrainingOptions:
-        """What is the same in all trials."""
-        return changed(base, {"steps": self.trial_steps, "check_every_steps": self.check_every_steps})
+        """The options that all trials share."""
+        return with_changes(base, {"steps": self.trial_steps, "check_every_steps": self.check_every_steps})
 
 
-def read_space(file: Path, base: TrainingOptions) -> Space:
-    """The space of a YAML file; ValueError says what is wrong with it beside these options, OSError when there is no file."""
+def read_search_space(file: Path, base: TrainingOptions) -> SearchSpace:
+    """The search space of a YAML file; ValueError if it is not valid with these options, OSError if there is no file."""
     try:
-        space = TypeAdapter(Space).validate_python(read_mapping(file))
+        space = TypeAdapter(SearchSpace).validate_python(read_yaml_mapping(file))
     except ValidationError as error:
-        raise ValueError(sentences(error, file.name)) from error
+        raise ValueError(validation_message(error, file.name)) from error
     if fixed := [name for name in space.options if name in FIXED]:
         raise ValueError(f"{file.name}: {', '.join(fixed)} must be the same in all trials and cannot be searched.")
     for name, values in space.options.items():
         for value in values.examples:
-            changed(base, {name: value})
+            with_changes(base, {name: value})
     return space

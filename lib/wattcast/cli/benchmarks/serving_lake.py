@@ -1,4 +1,4 @@
-"""The lake of `benchmark_serving`: every table that the API reads, and what a pipeline that triggers every 10 seconds appends."""
+"""The lake of `wattcast benchmark-serving`: every table that the API reads, and the commits of a pipeline every 10 seconds."""
 
 import multiprocessing
 import time
@@ -11,9 +11,10 @@ import pyarrow as pa
 from deltalake import write_deltalake
 
 from wattcast.contracts import contract
+from wattcast.forecast.quantiles import QUANTILE_COLUMNS
+from wattcast.times import HOUR
 
 LEADS, COMMIT_SECONDS, REJECTED_EVERY = 24, 10, 500
-HOUR = timedelta(hours=1)
 STAMP = pa.timestamp("us", "UTC")
 TYPES = {
     "STRING": pa.string(), "TIMESTAMP": STAMP, "DOUBLE": pa.float64(), "INT": pa.int32(), "BIGINT": pa.int64(),
@@ -29,7 +30,7 @@ def names_of(buildings: int) -> list[str]:
 
 
 def write_lake(lake: Path, names: list[str], begin: datetime, hours: int) -> None:
-    """All tables, with so many hours that were committed one by one."""
+    """Write all tables, with this many hours in one commit each."""
     append(lake, "buildings", len(names), building_id=names, site="site", timezone="UTC", allows_negative_energy=False)
     meters = [f"meter-{name}" for name in names]
     for measure, scope, subjects in (("completeness", "building", names), ("meter_late_share", "device", meters)):
@@ -42,13 +43,13 @@ def write_lake(lake: Path, names: list[str], begin: datetime, hours: int) -> Non
 
 
 def commit(lake: Path, names: list[str], origin: datetime) -> None:
-    """What the jobs make of an hour that has ended: a row of every building in each table, and a forecast from `origin`."""
+    """Append what the jobs append after an hour: a row of every building in each table, and a forecast from `origin`."""
     rows, rng, before = len(names), np.random.default_rng(int(origin.timestamp())), origin - HOUR
     kwh, number = rng.uniform(1, 60, rows).round(4), int(origin.timestamp())
     arrived, is_rejected = origin + timedelta(minutes=1), np.arange(rows) % REJECTED_EVERY == 0
     append(
         lake, "received_readings", rows, building_id=names, device_id=[f"meter-{name}" for name in names], measured_at=before,
-        energy_usage_kwh=kwh, accepted=~is_rejected, rejected_for=[["not_json"] if each else [] for each in is_rejected],
+        energy_usage_kwh=kwh, accepted=~is_rejected, rejected_for=[["not_json"] if rejected else [] for rejected in is_rejected],
         kafka_topic="readings", kafka_partition=0, kafka_offset=np.arange(rows) + number, kafka_timestamp=arrived,
         payload_bytes=140, schema_version=1,
     )  # fmt: skip
@@ -79,7 +80,7 @@ def append_forecasts(lake: Path, names: list[str], origin: datetime, rng: np.ran
     p50 = rng.uniform(1, 60, rows * LEADS).round(4)
     offsets = pa.array(np.arange(0, rows * LEADS + 1, LEADS), pa.int32())
     targets = pa.array([origin + lead * HOUR for lead in range(LEADS)] * rows, STAMP)
-    levels = (("p10_kwh", -1.0), ("p50_kwh", 0.0), ("p90_kwh", 1.0))
+    levels = zip(QUANTILE_COLUMNS, (-1.0, 0.0, 1.0), strict=True)
     append(
         lake, "forecasts", rows, forecast_id=_ids(rows, int(origin.timestamp())), building_id=names, origin=origin,
         purpose="live", issued_at=origin + timedelta(minutes=5), target_hour=pa.ListArray.from_arrays(offsets, targets),
@@ -89,22 +90,24 @@ def append_forecasts(lake: Path, names: list[str], origin: datetime, rng: np.ran
 
 
 def append(lake: Path, table: str, rows: int, **values: Any) -> None:
-    """One commit of so many rows to a table: of a column one value for all of them or one for each, null where none is given."""
+    """Append rows in one commit. A value of a column is for all rows or one per row; a column without a value is null."""
     declared = contract(table)
-    columns = {each.name: _column(values.get(each.name), TYPES[each.physical_type], rows) for each in declared.columns}
+    columns = {
+        column.name: _column(values.get(column.name), TYPES[column.physical_type], rows) for column in declared.columns
+    }
     write_deltalake(
         str(lake / table), pa.table(columns), mode="append", partition_by=list(declared.partitioned_by) or None
     )
 
 
-def keep_committing(lake: Path, names: list[str], origin: datetime, seconds: float) -> None:
-    """What a pipeline that triggers every 10 seconds does to the lake."""
+def commit_hourly(lake: Path, names: list[str], origin: datetime, seconds: float) -> None:
+    """Commit one more hour every 10 seconds, as a pipeline with that trigger does."""
     end, pause = time.monotonic() + seconds, multiprocessing.Event()
     while time.monotonic() < end:
-        began = time.monotonic()
+        start = time.monotonic()
         commit(lake, names, origin)
         origin += HOUR
-        pause.wait(max(0.0, COMMIT_SECONDS - (time.monotonic() - began)))
+        pause.wait(max(0.0, COMMIT_SECONDS - (time.monotonic() - start)))
 
 
 def _ids(rows: int, number: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Training in several processes of this machine, started and watched by Spark's TorchDistributor."""
+"""Training in several processes on this machine, started and supervised by Spark's TorchDistributor."""
 
 import logging
 import os
@@ -7,19 +7,19 @@ from pathlib import Path
 
 from pyspark.ml.torch.distributor import TorchDistributor
 
-from wattcast.errors import told
-from wattcast.job import configure_logging
-from wattcast.local.embedded.preflight import check_java
-from wattcast.session import is_submitted, spark_session
+from wattcast.embedded.preflight import check_java
+from wattcast.errors import exit_on_user_error
+from wattcast.logs import configure_logging
+from wattcast.runtime.session import is_submitted, spark_session
 from wattcast.settings import settings
-from wattcast_models.distributed import learn_together
-from wattcast_models.group import Group
-from wattcast_models.options import TrainingOptions
-from wattcast_models.readings import Building
-from wattcast_models.training import Diverged, OnCheck, Run, Trained
-from wattcast_models.training_data import TrainingData
+from wattcast_models.data.readings import Building
+from wattcast_models.data.training_data import TrainingData
+from wattcast_models.training.distributed import train_rank
+from wattcast_models.training.loop import Diverged, OnCheck, TrainedModel, TrainingRun
+from wattcast_models.training.options import TrainingOptions
+from wattcast_models.training.process_group import ProcessGroup
 
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}  # one thread a process, and what it says at once
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}  # one thread per process, output at once
 
 
 def train_on_spark(
@@ -31,32 +31,32 @@ def train_on_spark(
     on_check: OnCheck,
     *,
     begin_anew: bool = False,
-) -> Trained:
-    """The network that so many processes train together; `buildings` are those that each of them reads from the source.
+) -> TrainedModel:
+    """The network that `processes` processes train together; `buildings` are the ones that each of them reads from the source.
 
-    The same seed, data, options and number of processes give the same weights. A run that was killed goes on from its
-    checkpoint, and with `begin_anew` from the beginning where that is of another run. ValueError when the data are too few or a
-    process fails.
+    The same seed, data, options and number of processes give the same weights. A run that was killed continues from its
+    checkpoint; with `begin_anew` a checkpoint of another run is removed. ValueError if there are too few data or a process fails.
     """
-    run = Run.start(buildings, options, group=Group(size=processes))  # what is wrong with the data is said here, once
+    # Raises for too few data here, once, instead of in every process.
+    run = TrainingRun.start(buildings, options, group=ProcessGroup(size=processes))
     if begin_anew:
-        run.make_way(checkpoint)
+        run.discard_stale_checkpoint(checkpoint)
     configure_logging()
     os.environ.update(ENVIRONMENT)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    with told():
+    with exit_on_user_error():
         if not is_submitted():
             check_java()
         spark = spark_session(settings(), name="train")
     try:
         distributor = TorchDistributor(num_processes=processes, local_mode=True, use_gpu=False)
         logging.getLogger("TorchDistributor").setLevel(logging.WARNING)
-        wrong = distributor.run(learn_together, source, options, checkpoint.resolve(), on_check)
+        divergence = distributor.run(train_rank, source, options, checkpoint.resolve(), on_check)
     except RuntimeError as error:
-        raise ValueError("A process of the training failed; what it said is above.") from error
+        raise ValueError("A training process failed; its output is above.") from error
     finally:
         spark.stop()
-    if wrong:
-        raise Diverged(wrong)
+    if divergence:
+        raise Diverged(divergence)
     run.load(checkpoint)
     return run.finish(checkpoint)

@@ -1,23 +1,23 @@
-"""What was applied to an object, out of the notes that the API server keeps of who owns which field."""
+"""The document that was applied last to an object, reconstructed from the field ownership that the API server records."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from wattcast.deploy.cluster import FIELD_MANAGER, plain
-from wattcast.deploy.manifests import Manifest
+from wattcast.deploy.cluster.client import FIELD_MANAGER
+from wattcast.deploy.manifests.documents import Manifest, without_server_fields
 
-# Whoever has deployed, the first of these that there is: `wattcast deploy` or `kubectl apply`.
+# The field managers of `wattcast deploy` and `kubectl apply`; the first that the object has counts.
 APPLIERS = (FIELD_MANAGER, "kubectl", "kubectl-client-side-apply")
 
 
-def applied(live: Manifest) -> Manifest:
-    """The document that was applied last; applied again, it makes the object what it is now."""
+def last_applied(live: Manifest) -> Manifest:
+    """The document that was applied last; applying it again restores the object."""
     managers = {
-        each["manager"]: each for each in live["metadata"].get("managedFields", []) if "subresource" not in each
+        entry["manager"]: entry for entry in live["metadata"].get("managedFields", []) if "subresource" not in entry
     }
     fields: Manifest = next((managers[name]["fieldsV1"] for name in APPLIERS if name in managers), {})
-    document = _owned(plain(live), fields)
+    document = _owned(without_server_fields(live), fields)
     identity = {key: live["metadata"][key] for key in ("name", "namespace") if key in live["metadata"]}
     return {
         **document, "apiVersion": live["apiVersion"], "kind": live["kind"],
@@ -26,7 +26,7 @@ def applied(live: Manifest) -> Manifest:
 
 
 def _owned(value: Any, fields: Mapping[str, Any]) -> Any:
-    """The part of a value that the fields name: `f:` a key, `k:` the item of a list with those keys, `v:` a value of a set."""
+    """The owned part of a value: `f:` names a key, `k:` the list item with those keys, `v:` a value of a set."""
     if not fields.keys() - {"."}:
         return value
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Whether a manifest has the fields and types of its kind: a custom one by its CRD, one of Kubernetes' own by its client."""
+"""Checks fields and types of manifests: custom kinds by their CRDs, built-in kinds by the models of the Kubernetes client."""
 
 import json
 import re
@@ -11,40 +11,102 @@ from kubernetes.client import models
 
 Schemas = dict[tuple[str, str], Draft202012Validator]
 
-# Kubernetes' own, whose kinds its client has. A name that ends like theirs says nothing: sparkoperator.k8s.io is another's.
-OWN_GROUPS = {
+# The API groups of Kubernetes itself, whose kinds the client knows. The suffix k8s.io does not identify them:
+# sparkoperator.k8s.io is a custom group.
+BUILT_IN_GROUPS = {
     "", "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "apps", "authentication.k8s.io",
     "authorization.k8s.io", "autoscaling", "batch", "certificates.k8s.io", "coordination.k8s.io", "discovery.k8s.io",
     "events.k8s.io", "flowcontrol.apiserver.k8s.io", "networking.k8s.io", "node.k8s.io", "policy",
     "rbac.authorization.k8s.io", "resource.k8s.io", "scheduling.k8s.io", "storage.k8s.io",
 }  # fmt: skip
 
-PLAIN: dict[str, Any] = {"str": str, "bytes": str, "int": int, "float": (int, float), "bool": bool, "datetime": str}
+SCALARS: dict[str, Any] = {"str": str, "bytes": str, "int": int, "float": (int, float), "bool": bool, "datetime": str}
 
 
-def schemas(folder: Path) -> Schemas:
-    """By apiVersion and kind, the CRDs that a folder has as JSON."""
-    found = {}
+def schemas_in_folder(folder: Path) -> Schemas:
+    """Validators by apiVersion and kind, from CRDs that are JSON files."""
+    validators = {}
     for file in sorted(folder.glob("*.json")):
         crd = json.loads(file.read_text(encoding="utf-8"))["spec"]
-        for each in crd["versions"]:
-            found[f"{crd['group']}/{each['name']}", crd["names"]["kind"]] = _validator(
-                each["schema"]["openAPIV3Schema"]
-            )
-    return found
+        for version in crd["versions"]:
+            key = f"{crd['group']}/{version['name']}", crd["names"]["kind"]
+            validators[key] = _validator(version["schema"]["openAPIV3Schema"])
+    return validators
 
 
-def schemas_of(open_api: dict[str, Any]) -> Schemas:
-    """The same from the OpenAPI description of a group of custom kinds, as an API server gives it."""
-    found = {}
+def schemas_from_open_api(open_api: dict[str, Any]) -> Schemas:
+    """Validators by apiVersion and kind, from the OpenAPI description that an API server publishes for a group."""
+    validators = {}
     for schema in open_api["components"]["schemas"].values():
         match schema:
             case {
                 "x-kubernetes-group-version-kind": [{"group": group, "version": version, "kind": kind}],
                 "properties": {"spec": _},
             }:
-                found[f"{group}/{version}", kind] = _validator(schema)
-    return found
+                validators[f"{group}/{version}", kind] = _validator(schema)
+    return validators
+
+
+def schema_errors(document: dict[str, Any], schemas: Schemas) -> Iterator[str]:
+    """Unknown fields, missing fields and wrong types.
+
+    A custom kind of a group that `schemas` does not contain is not checked; the cluster checks it in the dry run.
+    """
+    api_version, kind = str(document.get("apiVersion")), str(document.get("kind"))
+    if (validator := schemas.get((api_version, kind))) is not None:
+        yield from (_message(error) for error in validator.iter_errors(document))
+        return
+    if has_unknown_group(document, schemas):
+        return
+    model = f"{api_version.rpartition('/')[2].capitalize()}{kind}"
+    if _group(api_version) in BUILT_IN_GROUPS and hasattr(models, model):
+        yield from kubernetes_type_errors(document, model)
+    else:
+        yield f"the API {api_version} has no kind {kind}"
+
+
+def has_unknown_group(document: dict[str, Any], schemas: Schemas) -> bool:
+    """Whether the kind is neither built in nor of a group that `schemas` contains."""
+    groups = BUILT_IN_GROUPS | {_group(api_version) for api_version, _ in schemas}
+    return bool(document.get("apiVersion")) and _group(str(document["apiVersion"])) not in groups
+
+
+def kubernetes_type_errors(value: object, kind: str, path: str = "") -> Iterator[str]:
+    """The errors of a value that must be a type of the Kubernetes client, such as V1PodTemplateSpec or List[str]."""
+    if part := re.fullmatch(r"List\[(.+)\]", kind):
+        yield from _collection_errors(value, list, part[1], path)
+    elif part := re.fullmatch(r"Dict\[str, (.+)\]", kind):
+        yield from _collection_errors(value, dict, part[1], path)
+    elif kind in SCALARS:
+        if not isinstance(value, SCALARS[kind]) or (kind != "bool" and isinstance(value, bool)):
+            yield f"{path} must be {kind}, not {value!r}"
+    elif hasattr(getattr(models, kind, None), "attribute_map"):
+        yield from _model_errors(value, getattr(models, kind), path)
+
+
+def _model_errors(value: object, model: Any, path: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f"{path} must be object, not {value!r}"
+        return
+    types = {name: model.openapi_types[attribute] for attribute, name in model.attribute_map.items()}
+    for name, part in value.items():
+        if name in types:
+            yield from kubernetes_type_errors(part, types[name], _join(path, name))
+        else:
+            yield _unknown_field(path, name)
+
+
+def _collection_errors(value: object, container: type, kind: str, path: str) -> Iterator[str]:
+    parts: Iterable[tuple[Any, object]]
+    if container is list and isinstance(value, list):
+        parts = enumerate(value)
+    elif container is dict and isinstance(value, dict):
+        parts = value.items()
+    else:
+        yield f"{path} must be {'array' if container is list else 'object'}, not {value!r}"
+        return
+    for key, part in parts:
+        yield from kubernetes_type_errors(part, kind, _join(path, key))
 
 
 def _validator(schema: dict[str, Any]) -> Draft202012Validator:
@@ -53,74 +115,10 @@ def _validator(schema: dict[str, Any]) -> Draft202012Validator:
     return Draft202012Validator(closed)
 
 
-def misfits(document: dict[str, Any], known: Schemas) -> Iterator[str]:
-    """What does not fit, each as the rest of a sentence that begins with the name of the document. Nothing is known, and nothing
-    said, of custom kinds that are not `known` and whose group has none that is: the cluster will say it."""
-    api_version, kind = str(document.get("apiVersion")), str(document.get("kind"))
-    if (validator := known.get((api_version, kind))) is not None:
-        yield from (_said(error) for error in validator.iter_errors(document))
-        return
-    if is_foreign(document, known):
-        return
-    model = f"{api_version.rpartition('/')[2].capitalize()}{kind}"
-    if _group(api_version) in OWN_GROUPS and hasattr(models, model):
-        yield from misfits_of(document, model)
-    else:
-        yield f"there is no kind {kind} of {api_version}"
-
-
-def is_foreign(document: dict[str, Any], known: Schemas) -> bool:
-    """Whether its kind is neither Kubernetes' own nor of a group of which kinds are known."""
-    groups = OWN_GROUPS | {_group(api_version) for api_version, _ in known}
-    return bool(document.get("apiVersion")) and _group(str(document["apiVersion"])) not in groups
-
-
-def _group(api_version: str) -> str:
-    return api_version.rpartition("/")[0]
-
-
-def misfits_of(value: object, kind: str, at: str = "") -> Iterator[str]:
-    """The same for a part of a manifest that is a kind of Kubernetes' own, such as V1PodTemplateSpec."""
-    if part := re.fullmatch(r"List\[(.+)\]", kind):
-        yield from _each(value, list, part[1], at)
-    elif part := re.fullmatch(r"Dict\[str, (.+)\]", kind):
-        yield from _each(value, dict, part[1], at)
-    elif kind in PLAIN:
-        if not isinstance(value, PLAIN[kind]) or (kind != "bool" and isinstance(value, bool)):
-            yield f"{at} must be {kind}, not {value!r}"
-    elif hasattr(getattr(models, kind, None), "attribute_map"):
-        yield from _of_model(value, getattr(models, kind), at)
-
-
-def _of_model(value: object, model: Any, at: str) -> Iterator[str]:
-    if not isinstance(value, dict):
-        yield f"{at} must be object, not {value!r}"
-        return
-    types = {name: model.openapi_types[attribute] for attribute, name in model.attribute_map.items()}
-    for name, part in value.items():
-        if name in types:
-            yield from misfits_of(part, types[name], _path(at, name))
-        else:
-            yield _unknown(at, name)
-
-
-def _each(value: object, container: type, kind: str, at: str) -> Iterator[str]:
-    parts: Iterable[tuple[Any, object]]
-    if container is list and isinstance(value, list):
-        parts = enumerate(value)
-    elif container is dict and isinstance(value, dict):
-        parts = value.items()
-    else:
-        yield f"{at} must be {'array' if container is list else 'object'}, not {value!r}"
-        return
-    for key, part in parts:
-        yield from misfits_of(part, kind, _path(at, key))
-
-
 def _closed(schema: Any) -> Any:
-    """A schema of OpenAPI as one of JSON, in which a field that is not named is an error."""
+    """An OpenAPI schema as a JSON schema in which a field that is not declared is an error."""
     if isinstance(schema, list):
-        return [_closed(each) for each in schema]
+        return [_closed(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     schema = {key: _closed(value) for key, value in schema.items()}
@@ -132,26 +130,30 @@ def _closed(schema: Any) -> Any:
     return schema
 
 
-def _said(error: ValidationError) -> str:
-    at = _path(*error.absolute_path)
-    wanted, found, schema = cast(Any, (error.validator_value, error.instance, error.schema))
+def _message(error: ValidationError) -> str:
+    path = _join(*error.absolute_path)
+    expected, value, schema = cast(Any, (error.validator_value, error.instance, error.schema))
     match error.validator:
         case "additionalProperties":
-            return " and ".join(_unknown(at, name) for name in found if name not in schema["properties"])
+            return " and ".join(_unknown_field(path, name) for name in value if name not in schema["properties"])
         case "required":
-            return f"{at or 'it'} lacks {next(name for name in wanted if name not in found)}"
+            return f"{path or 'the document'} lacks {next(name for name in expected if name not in value)}"
         case "type":
-            return f"{at} must be {wanted}, not {found!r}"
+            return f"{path} must be {expected}, not {value!r}"
         case "enum":
-            return f"{at} must be one of {', '.join(wanted)}, not {found!r}"
+            return f"{path} must be one of {', '.join(expected)}, not {value!r}"
         case "minimum":
-            return f"{at} must be at least {wanted}, not {found!r}"
-    return f"{at}: {error.message}"
+            return f"{path} must be at least {expected}, not {value!r}"
+    return f"{path}: {error.message}"
 
 
-def _unknown(at: str, name: str) -> str:
-    return f"{at or 'it'} has no field {name}"
+def _unknown_field(path: str, name: str) -> str:
+    return f"{path or 'the document'} has no field {name}"
 
 
-def _path(*parts: object) -> str:
+def _group(api_version: str) -> str:
+    return api_version.rpartition("/")[0]
+
+
+def _join(*parts: object) -> str:
     return ".".join(str(part) for part in parts if part != "")

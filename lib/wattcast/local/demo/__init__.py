@@ -1,1 +1,1 @@
-"""The main job on one laptop, from the first reading to a consumed forecast, judged and reported."""
+"""`wattcast demo`: the pipeline on one machine, from the first reading to a consumed forecast, checked and reported."""

@@ -1,4 +1,4 @@
-"""An HTML page with forecast bands over actual use: plain SVG, so that it opens anywhere without the internet."""
+"""An HTML page with forecast bands over actual use: plain SVG, which needs no internet."""
 
 from html import escape
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from wattcast.forecast.quantiles import QUANTILE_COLUMNS
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1100, 260, 60, 26, 10
 LABELS = 12
@@ -15,8 +17,8 @@ margin:2rem;max-width:1140px;color:#222}}
 svg{{width:100%;height:auto}}text{{font-size:12px;fill:#555}}.band{{fill:#f2b134;opacity:.4}}
 .median{{fill:none;stroke:#c26a00;stroke-width:1.6}}
 .actual{{fill:none;stroke:#1f4e79;stroke-width:1.6}}.grid{{stroke:#ddd}}</style><h1>Forecasts over actual use</h1>
-<p>Blue: energy used, kWh per hour. Orange: the median forecast made a day
-at a time, and the band that is to hold 80 % of the hours.</p>
+<p>Blue: energy used, kWh per hour. Orange: the median of the forecasts made once
+a day, and the band that should contain 80 % of the hours.</p>
 {charts}</html>"""
 
 
@@ -30,11 +32,9 @@ def write_chart(file: Path, buildings: dict[str, pd.DataFrame]) -> None:
 
 def _svg(rows: pd.DataFrame) -> str:
     hours = rows["target_hour"].to_numpy("datetime64[h]").astype(np.int64)
-    levels = {name: rows[name].to_numpy(float) for name in ("p10_kwh", "p50_kwh", "p90_kwh", "energy_usage_kwh")}
-    low, high = (
-        min(0.0, np.nanmin(levels["p10_kwh"])),
-        max(np.nanmax(each) for each in levels.values() if np.isfinite(each).any()),
-    )
+    levels = {name: rows[name].to_numpy(float) for name in (*QUANTILE_COLUMNS, "energy_usage_kwh")}
+    low = min(0.0, np.nanmin(levels["p10_kwh"]))
+    high = max(np.nanmax(values) for values in levels.values() if np.isfinite(values).any())
     x = LEFT + (hours - hours[0]) / max(1, hours[-1] - hours[0]) * (WIDTH - LEFT - 10)
 
     def y(value: Any) -> Any:
@@ -63,7 +63,7 @@ def _points(x: Any, y: Any) -> str:
 
 
 def _path(x: Any, y: Any) -> str:
-    """A line that is broken where a value is missing."""
+    """An SVG path that is interrupted where a value is missing."""
     parts, pen_is_down = [], False
     for a, b in zip(x, y, strict=True):
         if np.isfinite(b):

@@ -1,4 +1,4 @@
-"""What a replay sent and what ingest must make of it, counted record by record."""
+"""Counts of the records that a replay sent, and of those that ingest must accept and reject."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -9,12 +9,12 @@ from wattcast.local.replay.faults import CORRUPTIONS
 from wattcast.local.replay.sequence import Record
 
 ENERGY_MISSING = "energy_usage_kwh.missing"
-OF_THE_FILE = ("on_time", "disordered", "delayed", "corrected")
+FILE_KINDS = ("on_time", "disordered", "delayed", "corrected")
 
 
 @dataclass(frozen=True)
 class ReplayCounts:
-    """What a whole replay sent, and what ingest must make of it."""
+    """The records of a whole replay, by fault, and how ingest must validate them."""
 
     sent: int = 0
     readings: int = 0  # rows of the file, with or without energy
@@ -32,55 +32,49 @@ class ReplayCounts:
 
 
 class Tally:
-    """Counts records as they pass."""
+    """Counts records while they are iterated."""
 
     def __init__(self) -> None:
         self.first_arrival_ms: int | None = None
         self.last_arrival_ms: int | None = None
         self._last_measured_ms: int | None = None
-        self._seen: Counter[tuple[str, tuple[str, ...]]] = Counter()
+        self._records: Counter[tuple[str, tuple[str, ...]]] = Counter()
 
     def counted(self, sequence: Iterable[Record]) -> Iterator[Record]:
-        """The same records, each counted when it is taken."""
+        """The same records; each is counted when it is taken."""
         for record in sequence:
             if self.first_arrival_ms is None or self._last_measured_ms is None:
                 self.first_arrival_ms, self._last_measured_ms = record.arrival_ms, record.measured_ms
             self.last_arrival_ms = record.arrival_ms
             self._last_measured_ms = max(self._last_measured_ms, record.measured_ms)
-            self._seen[record.kind, record.rejected_for] += 1
+            self._records[record.kind, record.rejected_for] += 1
             yield record
 
     def counts(self) -> ReplayCounts:
         by_kind: Counter[str] = Counter()
         rejected: Counter[str] = Counter()
-        for (kind, rules), times in self._seen.items():
-            by_kind[kind] += times
-            rejected.update(dict.fromkeys(rules, times))
+        for (kind, rules), count in self._records.items():
+            by_kind[kind] += count
+            rejected.update(dict.fromkeys(rules, count))
         return ReplayCounts(
             sent=by_kind.total(),
-            readings=sum(by_kind[kind] for kind in OF_THE_FILE),
+            readings=sum(by_kind[kind] for kind in FILE_KINDS),
             without_energy=sum(
-                times for (kind, rules), times in self._seen.items() if kind in OF_THE_FILE and ENERGY_MISSING in rules
+                count
+                for (kind, rules), count in self._records.items()
+                if kind in FILE_KINDS and ENERGY_MISSING in rules
             ),
             disordered=by_kind["disordered"],
             delayed=by_kind["delayed"],
             duplicated=by_kind["duplicated"],
             corrected=by_kind["corrected"],
-            corrupted=Counter({kind: times for kind, times in by_kind.items() if kind in CORRUPTIONS}),
-            expected_accepted=sum(times for (_, rules), times in self._seen.items() if not rules),
+            corrupted=Counter({kind: count for kind, count in by_kind.items() if kind in CORRUPTIONS}),
+            expected_accepted=sum(count for (_, rules), count in self._records.items() if not rules),
             expected_rejected=rejected,
             first_arrival=_utc(self.first_arrival_ms),
             last_arrival=_utc(self.last_arrival_ms),
             last_measured_at=_utc(self._last_measured_ms),
         )
-
-
-def counts_of(sequence: Iterable[Record]) -> ReplayCounts:
-    """The counts of records that nobody sends."""
-    tally = Tally()
-    for _ in tally.counted(sequence):
-        pass
-    return tally.counts()
 
 
 def _utc(epoch_ms: int | None) -> datetime | None:

@@ -1,4 +1,4 @@
-"""What ingest must find in the readings of a file, by the limits of their data contract."""
+"""The rejection rules that the readings of a file break, by the limits of their data contract."""
 
 from collections.abc import Iterator
 
@@ -13,15 +13,16 @@ Flags = npt.NDArray[np.bool_]
 
 
 def broken_rules(recording: Recording, readings: pd.DataFrame) -> list[tuple[str, ...]]:
-    """For each reading the rules for which it is rejected, in the order of the contract; none: accepted."""
-    found: list[tuple[str, ...]] = [()] * len(readings)
-    for rule, is_broken in _rules(recording, readings):
-        for place in np.flatnonzero(is_broken).tolist():
-            found[place] = (*found[place], rule)
-    return found
+    """For each reading, the rules for which it is rejected, in the order of the contract; empty if it is accepted."""
+    rules: list[tuple[str, ...]] = [()] * len(readings)
+    for rule, is_broken in _broken_by_rule(recording, readings):
+        for row in np.flatnonzero(is_broken).tolist():
+            rules[row] = (*rules[row], rule)
+    return rules
 
 
-def _rules(recording: Recording, readings: pd.DataFrame) -> Iterator[tuple[str, Flags]]:
+def _broken_by_rule(recording: Recording, readings: pd.DataFrame) -> Iterator[tuple[str, Flags]]:
+    """Each rule with the readings that break it."""
     in_range = np.ones(len(readings), bool)
     for column in contract("readings").columns:
         is_time = column.logical_type == "timestamp"

@@ -1,4 +1,4 @@
-"""What goes wrong between a meter and Kafka, on purpose: shares of late, repeated, corrected and broken records."""
+"""Faults that a replay injects: shares of late, repeated, corrected and corrupted records."""
 
 import json
 from collections.abc import Callable
@@ -11,27 +11,29 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True)
 class Faults:
-    """Shares of the readings, each between 0 and 1. A reading is hit by one of the first four at most."""
+    """Shares of the readings, each between 0 and 1. A reading has at most one of the first four faults."""
 
     disordered: float = 0.0  # arrives one to three reading intervals late, after its successor
     delayed: float = 0.0  # arrives 2 to 48 hours late
-    duplicated: float = 0.0  # the same bytes come again within 24 hours
-    corrected: float = 0.0  # a wrong value comes first, the recorded one 1 to 24 hours later
-    corrupted: float = 0.0  # a broken record comes besides the good one
+    duplicated: float = 0.0  # the same bytes are sent again within 24 hours
+    corrected: float = 0.0  # a wrong value is sent first, the recorded one 1 to 24 hours later
+    corrupted: float = 0.0  # a corrupted record is sent beside the good one
 
     def __post_init__(self) -> None:
         shares = astuple(self)
         if min(shares) < 0 or max(shares) > 1 or sum(shares[:4]) > 1:
-            raise ValueError("Shares of faults lie between 0 and 1, and all but `corrupted` add up to 1 at most.")
+            raise ValueError(
+                "Each share of faults must lie between 0 and 1, and all but `corrupted` must add up to at most 1."
+            )
 
 
 NO_FAULTS = Faults()
 
 
 class Corruption(NamedTuple):
-    """How a good message and its arrival become a broken value, and the rules for which that value is rejected."""
+    """How a valid message, given its arrival, becomes a corrupted value, and the rules for which that value is rejected."""
 
-    spoil: Callable[[Message, datetime], bytes | None]
+    corrupt: Callable[[Message, datetime], bytes | None]
     rejected_for: tuple[str, ...]
 
 
@@ -91,4 +93,4 @@ CORRUPTIONS: dict[str, Corruption] = {
     "invalid_utf8": Corruption(_invalid_utf8, ("invalid_utf8",)),
     "nan_literal": Corruption(_set(energy_usage_kwh=float("nan")), ("not_json", "non_finite_number")),
 }
-"""Every kind of broken record, in the order in which a replay takes them in turn."""
+"""Every kind of corrupted record, in the order in which a replay cycles through them."""

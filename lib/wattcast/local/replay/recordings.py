@@ -1,4 +1,4 @@
-"""Recorded readings in Parquet or CSV files, given day by day in event-time order and in bounded memory."""
+"""Recorded readings of Parquet or CSV files, day by day in event-time order and in bounded memory."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -18,7 +18,7 @@ import pyarrow as pa
 from wattcast.local.replay.recorded_files import RecordingError, chunks
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
-ROWS_PER_BUCKET, MOST_BUCKETS = 250_000, 100
+ROWS_PER_BUCKET, MAX_BUCKETS = 250_000, 100
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Recording:
     naive_is_utc: bool
 
     def days(self) -> Iterator[tuple[int, pd.DataFrame]]:
-        """Per UTC day with readings: its start in ms and its rows, by measured_at, building and place in the file.
+        """For each UTC day with readings, its start in ms and its rows, sorted by measured_at, building and position in the file.
 
         Columns: measured_ms, building (code), device_id (if the file has it), the features in the file's precision.
         """
@@ -53,7 +53,7 @@ class Recording:
     def _spilled(self, folder: Path) -> list[Path]:
         """The selected rows in files of whole days each, in time order: a file may be sorted in any way."""
         first_day, last_day = self.start_ms // DAY_MS, (self.end_ms - 1) // DAY_MS
-        buckets = min(MOST_BUCKETS, 1 + self.rows // ROWS_PER_BUCKET)
+        buckets = min(MAX_BUCKETS, 1 + self.rows // ROWS_PER_BUCKET)
         bucket_days = -(-(last_day - first_day + 1) // buckets)
         codes = {building_id: code for code, building_id in enumerate(self.building_ids)}
         paths: dict[int, Path] = {}
@@ -74,9 +74,9 @@ class Recording:
     def _selected(self, chunk: pd.DataFrame, codes: dict[str, int]) -> pd.DataFrame:
         building = chunk["building_id"].map(codes).to_numpy(np.float64, na_value=np.nan)
         measured = chunk["measured_ms"].to_numpy()
-        wanted = ~np.isnan(building) & (measured >= self.start_ms) & (measured < self.end_ms)
-        rows = chunk[wanted].drop(columns="building_id")
-        rows.insert(1, "building", building[wanted].astype(np.int32))
+        is_selected = ~np.isnan(building) & (measured >= self.start_ms) & (measured < self.end_ms)
+        rows = chunk[is_selected].drop(columns="building_id")
+        rows.insert(1, "building", building[is_selected].astype(np.int32))
         return rows
 
 
@@ -93,14 +93,17 @@ def recording(
     """The first `buildings` of a file in order of appearance, from `start` (or the first) on, for `days` or to `end`.
 
     A building's interval is the most common difference between neighbouring readings (an hour if there is only one).
-    `allows_negative_energy` names buildings. Times without a zone are refused, unless said to be UTC.
+    `allows_negative_energy` names buildings. With `naive_is_utc`, times without a zone are UTC.
+
+    Raises:
+        RecordingError: the file has no readings in that time, or times without a zone.
     """
     bounds, span = (_epoch_ms(start), _epoch_ms(end)), _Span()
     for chunk in chunks(file, naive_is_utc, with_features=False):
         span.add(chunk, bounds)
     start_ms = bounds[0] if bounds[0] is not None else span.first
     if start_ms is None or span.last is None:
-        raise RecordingError(f"{file.name} has no readings in the time asked for.")
+        raise RecordingError(f"{file.name} has no readings in the selected time.")
     end_ms = bounds[1] if bounds[1] is not None else span.last + 1
     if days is not None:
         end_ms = min(end_ms, start_ms + days * DAY_MS)
@@ -111,7 +114,7 @@ def recording(
 
 
 class _Span:
-    """What a pass over a file's times tells: rows by building, first, last, and the gaps between readings, in ms."""
+    """Collected in one pass over a file: rows by building, first and last time, and the gaps between readings, in ms."""
 
     def __init__(self) -> None:
         self.first: int | None = None
@@ -131,13 +134,13 @@ class _Span:
             first, last = int(inside.min()), int(inside.max())
             self.first = first if self.first is None else min(self.first, first)
             self.last = last if self.last is None else max(self.last, last)
-        known = pd.concat([self._newest, chunk[["building_id", "measured_ms"]]], ignore_index=True)
-        known = known.sort_values(["building_id", "measured_ms"], kind="stable", ignore_index=True)
-        step = known["measured_ms"].diff().where(known["building_id"].eq(known["building_id"].shift()))
-        steps = pd.DataFrame({"building_id": known["building_id"], "step": step})[step > 0].value_counts().reset_index()
-        for building_id, step_ms, times in steps.itertuples(index=False):
-            self.gaps.setdefault(building_id, Counter())[int(step_ms)] += times
-        self._newest = known.drop_duplicates("building_id", keep="last")
+        times = pd.concat([self._newest, chunk[["building_id", "measured_ms"]]], ignore_index=True)
+        times = times.sort_values(["building_id", "measured_ms"], kind="stable", ignore_index=True)
+        step = times["measured_ms"].diff().where(times["building_id"].eq(times["building_id"].shift()))
+        steps = pd.DataFrame({"building_id": times["building_id"], "step": step})[step > 0].value_counts().reset_index()
+        for building_id, step_ms, count in steps.itertuples(index=False):
+            self.gaps.setdefault(building_id, Counter())[int(step_ms)] += count
+        self._newest = times.drop_duplicates("building_id", keep="last")
 
     def intervals(self, chosen: list[str]) -> npt.NDArray[np.int64]:
         most_common = [self.gaps.get(building_id, Counter()).most_common(1) for building_id in chosen]

@@ -1,4 +1,4 @@
-"""Sends the records of a replay to Kafka, in order, paced or at full speed, and says how many are acknowledged."""
+"""Sends the records of a replay to Kafka, in order, paced or at full speed, and reports how many are acknowledged."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +26,7 @@ class Producer(Protocol):
 
 
 class Pace:
-    """Lets `speed` simulated seconds pass per second, from the first record on; without a speed nothing ever waits."""
+    """Paces a replay at `speed` simulated seconds per second, from the first record on; without a speed it never waits."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Pace:
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         if speed is not None and not speed > 0:
-            raise ValueError("The speed of a replay is a number of simulated seconds per second, above zero.")
+            raise ValueError("The speed of a replay must be a number of simulated seconds per second, above zero.")
         self._speed, self._clock, self.wait = speed, clock, wait
         self._began: tuple[float, int] | None = None
 
@@ -49,13 +49,13 @@ class Pace:
 
 
 def acknowledged(sequence: Iterable[Record], producer: Producer, topic: str, pace: Pace) -> Iterator[int]:
-    """How many records, from the first on, Kafka has acknowledged: now and then, and when all are.
+    """Send the records; yields the number of acknowledged records after each window and at the end.
 
-    A window of 2,000 records, or of an hour of arrival if that holds more, is sent while the one before it is awaited:
-    no partition runs further ahead of another. Raises the error of a record that Kafka refused.
+    A window of 2,000 records, or of an hour of arrival if that has more, is sent while the window before it is awaited, so
+    that no partition gets further ahead of another. Raises the error of a record that Kafka refused.
     """
-    partition_of: dict[bytes, int] = {}  # as Kafka chose them: working that out anew for each record is slow
-    done, hour, began = 0, 0, time.monotonic()
+    partition_of: dict[bytes, int] = {}  # as Kafka chose them: to compute the partition for each record is slow
+    count, hour, began = 0, 0, time.monotonic()
     before: list[tuple[bytes, Future]] = []
     window: list[tuple[bytes, Future]] = []
     for record in sequence:
@@ -63,13 +63,13 @@ def acknowledged(sequence: Iterable[Record], producer: Producer, topic: str, pac
         is_full = len(window) >= RECORDS_PER_WINDOW and record.arrival_ms // HOUR_MS != hour
         is_slow = delay > SECONDS_PER_WINDOW or time.monotonic() - began > SECONDS_PER_WINDOW
         if window and (is_full or is_slow):
-            done += _awaited(before, partition_of)
+            count += _awaited(before, partition_of)
             before, window = window, []
             if delay > SECONDS_PER_WINDOW:
-                done += _awaited(before, partition_of)
+                count += _awaited(before, partition_of)
                 before = []
             hour, began = record.arrival_ms // HOUR_MS, time.monotonic()
-            yield done
+            yield count
         if delay > 0:
             pace.wait(delay)
         future = producer.send(
@@ -80,10 +80,11 @@ def acknowledged(sequence: Iterable[Record], producer: Producer, topic: str, pac
             timestamp_ms=record.arrival_ms,
         )
         window.append((record.key, future))
-    yield done + _awaited(before + window, partition_of)
+    yield count + _awaited(before + window, partition_of)
 
 
 def _awaited(sent: list[tuple[bytes, Future]], partition_of: dict[bytes, int]) -> int:
+    """Wait until these records are acknowledged; how many they are."""
     for key, future in sent:
         partition_of[key] = future.get().partition
     return len(sent)

@@ -1,4 +1,4 @@
-"""The records of a replay: what is sent, in order of simulated arrival, the same for a file, faults and a seed."""
+"""The records of a replay in order of simulated arrival; the same file, faults and seed give the same records."""
 
 import json
 from collections.abc import Iterator
@@ -18,15 +18,15 @@ from wattcast.local.replay.recorded_files import FEATURES
 from wattcast.local.replay.recordings import DAY_MS, HOUR_MS, Recording
 
 KINDS = list(CORRUPTIONS)
-LATE = ["disordered", "delayed", "corrected"]  # in these the reading of the file itself comes late
+LATE = ["disordered", "delayed", "corrected"]  # faults that delay the reading of the file itself
 Ints = npt.NDArray[np.int64]
 
 
 class Record(NamedTuple):
-    """One Kafka record; `kind` says how it came about and `rejected_for` what ingest will find (nothing: accepted).
+    """One Kafka record. `kind` is its origin; `rejected_for` has the rules that reject it, empty if it is accepted.
 
-    Kinds: `on_time`, `disordered`, `delayed`, `corrected` carry the file's readings once; `duplicated` repeats one,
-    `wrong` precedes a corrected one; any other is a kind of `CORRUPTIONS`.
+    Kinds: `on_time`, `disordered`, `delayed`, `corrected` are the readings of the file, one record each; `duplicated` repeats
+    one, `wrong` precedes a corrected one; every other kind is a key of `CORRUPTIONS`.
     """
 
     arrival_ms: int
@@ -38,17 +38,18 @@ class Record(NamedTuple):
 
 
 def records(recording: Recording, faults: Faults, seed: int) -> Iterator[Record]:
-    """Every record of a replay; arrival never goes back. Holds one day of readings and the records that come later."""
+    """Every record of a replay; arrival never decreases. Memory holds one day of readings and the records that arrive later."""
     later = pd.DataFrame(columns=list(Record._fields))
-    taken = 0
+    corrupted = 0  # so far: their kinds alternate over the whole replay
     for day_ms, readings in recording.days():
-        made = _made(recording, readings, faults, np.random.default_rng([seed, day_ms // DAY_MS % 2**32]), taken)
-        taken += int((made["kind"].isin(KINDS)).sum())
-        known = pd.concat([later, made], ignore_index=True) if len(later) else made
-        known = known.sort_values("arrival_ms", kind="stable", ignore_index=True)
-        due = int(known["arrival_ms"].searchsorted(day_ms + DAY_MS))  # the next day's readings arrive after it began
-        yield from _rows(known.iloc[:due])
-        later = known.iloc[due:]
+        rng = np.random.default_rng([seed, day_ms // DAY_MS % 2**32])
+        of_day = _records_of_day(recording, readings, faults, rng, corrupted)
+        corrupted += int((of_day["kind"].isin(KINDS)).sum())
+        plan = pd.concat([later, of_day], ignore_index=True) if len(later) else of_day
+        plan = plan.sort_values("arrival_ms", kind="stable", ignore_index=True)
+        due = int(plan["arrival_ms"].searchsorted(day_ms + DAY_MS))  # readings of the next day arrive after it begins
+        yield from _rows(plan.iloc[:due])
+        later = plan.iloc[due:]
     yield from _rows(later)
 
 
@@ -56,19 +57,19 @@ def _rows(plan: pd.DataFrame) -> Iterator[Record]:
     return starmap(Record, zip(*(plan[name].tolist() for name in Record._fields), strict=True))
 
 
-def _made(
-    recording: Recording, readings: pd.DataFrame, faults: Faults, rng: np.random.Generator, taken: int
+def _records_of_day(
+    recording: Recording, readings: pd.DataFrame, faults: Faults, rng: np.random.Generator, corrupted_before: int
 ) -> pd.DataFrame:
-    """The records that come from one day's readings, in no order; `taken` corruptions were made before."""
+    """The records of the readings of one day, unordered; `corrupted_before` counts the corrupted records before it."""
     rules = broken_rules(recording, readings)
     is_good = np.array([not broken for broken in rules])
     measured, interval = readings["measured_ms"].to_numpy(), recording.interval_ms[readings["building"].to_numpy()]
     repeated = _repeated(readings)
-    latency = np.where(repeated, 60, rng.integers(1, 61, len(readings)))  # of equal arrivals the file's order decides
+    latency = np.where(repeated, 60, rng.integers(1, 61, len(readings)))  # equal arrivals keep the order of the file
     on_time = measured + interval + latency * 1000
     late = _lateness(interval, rng)
     hit = _hit(faults, rng.random(len(readings)), ~repeated)
-    hit["corrected"] &= is_good  # a rejected reading would leave the wrong value before it standing
+    hit["corrected"] &= is_good  # if the correction were rejected, the wrong value would stay
     factor = rng.uniform(1.1, 3, len(readings))
     is_corrupted = (rng.random(len(readings)) < faults.corrupted) & is_good
 
@@ -86,12 +87,12 @@ def _made(
     again = right[hit["duplicated"]].assign(kind="duplicated")
     again["arrival_ms"] += late["duplicated"][hit["duplicated"]]
     wrong = _wrong(right[hit["corrected"]], on_time[hit["corrected"]], factor[hit["corrected"]])
-    broken = _corrupted(right[is_corrupted], on_time[is_corrupted], taken)
+    broken = _corrupted(right[is_corrupted], on_time[is_corrupted], corrupted_before)
     return pd.concat([part for part in (right, again, wrong, broken) if len(part)], ignore_index=True)
 
 
 def _lateness(interval: Ints, rng: np.random.Generator) -> dict[str, Ints]:
-    """By kind of fault, how much later than on time each reading would come, in ms."""
+    """By kind of fault, the delay that each reading would have, in ms."""
     n = len(interval)
     return {
         "disordered": interval * rng.integers(1, 4, n) + rng.integers(61, 121, n) * 1000,  # after its successor
@@ -104,7 +105,7 @@ def _lateness(interval: Ints, rng: np.random.Generator) -> dict[str, Ints]:
 def _hit(
     faults: Faults, chance: npt.NDArray[np.float64], may: npt.NDArray[np.bool_]
 ) -> dict[str, npt.NDArray[np.bool_]]:
-    """By kind of fault, which readings it hits: each reading one at most; `chance` lies in [0, 1)."""
+    """By kind of fault, which readings have it, at most one kind each; `chance` lies in [0, 1)."""
     hit, edge = {}, 0.0
     for kind in (*LATE, "duplicated"):
         share = getattr(faults, kind)
@@ -114,25 +115,25 @@ def _hit(
 
 
 def _repeated(readings: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Whether the file holds several rows for a reading: the last of them counts."""
+    """Whether the file has several rows for a reading; the last of them counts."""
     keys = [name for name in ("building", "device_id", "measured_ms") if name in readings]
     return readings.duplicated(keys, keep=False).to_numpy()
 
 
 def _wrong(right: pd.DataFrame, arrival_ms: Ints, factor: npt.NDArray[np.float64]) -> pd.DataFrame:
-    """The value that comes before a correction: greater than any right one, at the right one's time."""
+    """The values sent before a correction: larger than the correct ones, at the time of the correct ones."""
     good = [json.loads(value) for value in right["value"]]
     energy = [round(abs(m["energy_usage_kwh"]) * by + 1, 3) for m, by in zip(good, factor, strict=True)]
     values = [written(m | {"energy_usage_kwh": wrong}) for m, wrong in zip(good, energy, strict=True)]
     return right.assign(arrival_ms=arrival_ms, value=pd.Series(values, right.index, object), kind="wrong")
 
 
-def _corrupted(good: pd.DataFrame, arrival_ms: Ints, taken: int) -> pd.DataFrame:
-    """A broken record beside each good one, a second after the time at which that would come; kinds in turn."""
-    kinds = [KINDS[(taken + place) % len(KINDS)] for place in range(len(good))]
+def _corrupted(good: pd.DataFrame, arrival_ms: Ints, corrupted_before: int) -> pd.DataFrame:
+    """A corrupted record beside each good one, a second after its arrival on time; the kinds alternate."""
+    kinds = [KINDS[(corrupted_before + row) % len(KINDS)] for row in range(len(good))]
     arrival_ms = arrival_ms + 1000
     values = [
-        CORRUPTIONS[kind].spoil(json.loads(value), datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=arrived))
+        CORRUPTIONS[kind].corrupt(json.loads(value), datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=arrived))
         for kind, value, arrived in zip(kinds, good["value"], arrival_ms.tolist(), strict=True)
     ]
     rules = pd.Series([CORRUPTIONS[kind].rejected_for for kind in kinds], good.index, object)

@@ -1,4 +1,4 @@
-"""The kinds of buildings that the simulator knows."""
+"""The building types of the simulator."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ YEAR_END_CLOSURES = "12-24 12-27 12-28 12-29 12-30 12-31"
 
 @dataclass(frozen=True)
 class BuildingType:
-    """How people use a kind of building, and what it draws per square metre; presence is a share of the capacity."""
+    """How people use a type of building, and its power per square metre; presence is a share of the capacity."""
 
     area_m2: float
     capacity_per_m2: float
@@ -29,7 +29,7 @@ class BuildingType:
     def presence(
         self, local_hour: Floats, is_saturday: npt.NDArray[np.bool_], is_rest: npt.NDArray[np.bool_]
     ) -> Floats:
-        """Share of the capacity that is there, with ramps of about an hour and a half; any shapes that broadcast."""
+        """Share of the capacity that is present, with ramps of about an hour and a half; any shapes that broadcast."""
         rise = 1 / (1 + np.exp(-4 * (local_hour - self.opens)))
         fall = 1 / (1 + np.exp(-4 * (self.closes - local_hour)))
         inside = rise * fall if self.opens < self.closes else np.maximum(rise, fall)

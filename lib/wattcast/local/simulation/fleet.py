@@ -1,4 +1,4 @@
-"""Simulated buildings that read at the same interval: what they use in a day, from weather, people and calendar."""
+"""Simulated buildings with the same reading interval: their energy use of a day, from weather, people and calendar."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -20,7 +20,7 @@ class SimulatedBuilding:
     building_type: str
     interval_minutes: int
     area_m2: float
-    efficiency: float  # factor on everything it draws
+    efficiency: float  # factor on its whole power
     opens_later_hours: float  # than its type
     rng: np.random.Generator
 
@@ -39,7 +39,7 @@ class SimulatedBuilding:
 
 
 def simulated_building(number: int, interval_minutes: int | None, seed: int) -> SimulatedBuilding:
-    """Building `number` (from 0): the same for a seed, whatever else is simulated."""
+    """Building `number` (from 0); for one seed it is the same in every simulation."""
     rng = np.random.default_rng([seed, 1, number])
     site, building_type = int(rng.integers(len(SITES))), list(TYPES)[number % len(TYPES)]
     own_interval = int(rng.choice(INTERVALS_MINUTES))
@@ -56,7 +56,7 @@ def simulated_building(number: int, interval_minutes: int | None, seed: int) -> 
 
 
 class Group:
-    """The buildings of one interval, a row each in its arrays; codes are their places in the whole fleet."""
+    """The buildings of one interval, a row each in its arrays; codes are their positions in the whole fleet."""
 
     def __init__(self, codes: list[int], fleet: list[SimulatedBuilding]) -> None:
         self._buildings = [fleet[code] for code in codes]
@@ -71,9 +71,9 @@ class Group:
         self._opens_later = np.array([[building.opens_later_hours] for building in self._buildings])
         watts = [(k.base_w_per_m2, k.use_w_per_m2, k.heating_w_per_m2_k, k.cooling_w_per_m2_k) for k in kinds]
         self._watts = np.array(watts).T  # (4, buildings)
-        self._alike: dict[tuple[int, str], list[int]] = {}  # rows of one site and type
+        self._rows_by_site_and_type: dict[tuple[int, str], list[int]] = {}
         for row, building in enumerate(self._buildings):
-            self._alike.setdefault((building.site, building.building_type), []).append(row)
+            self._rows_by_site_and_type.setdefault((building.site, building.building_type), []).append(row)
         self._attendance = np.zeros(len(codes))  # slow deviations from the usual, AR(1) from day to day
         self._level = np.zeros(len(codes))
 
@@ -106,10 +106,10 @@ class Group:
         return means
 
     def _people(self, day: date) -> Floats:
-        """Those who are usually there, (buildings, steps), by local time, weekend, holiday and closure."""
+        """The people usually present, (buildings, steps), by local time, weekend, holiday and closure."""
         middle = np.arange(self._steps) * self._interval + self._interval // 2
         share: Floats = np.empty((len(self._buildings), self._steps))
-        for (site, building_type), rows in self._alike.items():
+        for (site, building_type), rows in self._rows_by_site_and_type.items():
             kind = TYPES[building_type]
             clock = local_clock(SITES[site].timezone, SITES[site].country, kind.closures, day)
             hour = clock.hour[middle] - self._opens_later[rows]

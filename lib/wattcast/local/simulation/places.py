@@ -1,4 +1,4 @@
-"""The weather and the civil calendar of simulated places, minute by minute of a UTC day."""
+"""The weather and the local calendar of simulated places, by minute of a UTC day."""
 
 from datetime import date
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Faults of simulated meters and sensors: planned first, so that their log is the truth, then put into the readings."""
+"""Faults of simulated meters and sensors: planned first, so that their log is exact, then applied to the readings."""
 
 from datetime import date
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class FaultKind(NamedTuple):
 
 
 KINDS = {
-    "stuck_meter": FaultKind(0.40, 6 * 60, 48 * 60),  # the same energy again and again
+    "stuck_meter": FaultKind(0.40, 6 * 60, 48 * 60),  # the same energy in each reading
     "missing_readings": FaultKind(0.25, 60, 24 * 60),  # no rows
     "false_zero": FaultKind(0.15, 60, 12 * 60),
     "missing_temperature": FaultKind(0.15, 60, 24 * 60),  # null
@@ -27,9 +27,9 @@ SPIKE_FACTOR = 15
 
 
 def planned_faults(buildings: pd.DataFrame, start: date, days: int, share: float, seed: int) -> pd.DataFrame:
-    """When what goes wrong: building_id, kind, start, end (UTC, exclusive), by building and time, never two at once.
+    """The fault log: building_id, kind, start, end (UTC, exclusive), by building and time; a building has one fault at a time.
 
-    `share` is the part of a building's readings that a fault touches, on average.
+    `share` is the average share of a building's readings with a fault.
     """
     begin = np.datetime64(start.isoformat(), "s")
     rows: list[tuple[str, str, np.datetime64, np.datetime64]] = []
@@ -45,7 +45,7 @@ def planned_faults(buildings: pd.DataFrame, start: date, days: int, share: float
 
 
 def _events(interval: int, days: int, share: float, rng: np.random.Generator) -> list[tuple[int, int, str]]:
-    """(first minute, minute past the end, kind), on the borders of reading intervals."""
+    """(first minute, minute past the end, kind), aligned to reading intervals."""
     minutes = days * MINUTES_PER_DAY
     drawn = []
     for kind, (kind_share, shortest, longest) in KINDS.items():
@@ -62,7 +62,7 @@ def _events(interval: int, days: int, share: float, rng: np.random.Generator) ->
 
 
 class FaultyMeters:
-    """Puts the planned faults into the readings, day after day; remembers at which value a meter is stuck."""
+    """Applies the planned faults to the readings, day after day; keeps the value at which a meter is stuck."""
 
     def __init__(self, plan: pd.DataFrame, building_ids: list[str]) -> None:
         codes = {building_id: code for code, building_id in enumerate(building_ids)}
@@ -73,7 +73,7 @@ class FaultyMeters:
         self._stuck_at: dict[int, float] = {}
 
     def readings(self, true: pd.DataFrame) -> pd.DataFrame:
-        """What the meters say of a day; `true` has timestamp (UTC, time order), building (code) and the features."""
+        """The readings of a day as the meters send them; `true` has timestamp (UTC, in order), building code and the features."""
         time = true["timestamp"].dt.tz_localize(None).to_numpy("datetime64[ms]")
         today = np.flatnonzero((self._start <= time[-1]) & (self._end > time[0]))
         if not len(today):

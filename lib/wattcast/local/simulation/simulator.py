@@ -1,4 +1,4 @@
-"""Simulated readings of buildings whose energy use follows weather, people and calendar: the same bytes for a seed."""
+"""Simulated readings of buildings whose energy use follows weather, people and calendar; a seed gives the same bytes."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from wattcast.errors import REFUSED
 from wattcast.local.simulation.fleet import Group, SimulatedBuilding, simulated_building
 from wattcast.local.simulation.places import SITES, Weather
 from wattcast.local.simulation.sensor_faults import FaultyMeters, planned_faults
@@ -24,12 +25,14 @@ READINGS = pa.schema(
         "energy_usage_kwh": pa.float32(),
     }
 )
-MOST_FAULTS = 0.5
+MAX_FAULTS = 0.5
 FIRST, END = date(1970, 1, 1), date(2200, 1, 1)
 
 
 class SimulationError(ValueError):
-    """What is asked for cannot be simulated; the message says why."""
+    """These options cannot be simulated; the message says why."""
+
+    exit_status = REFUSED
 
 
 class Simulation(NamedTuple):
@@ -47,18 +50,18 @@ class Simulation(NamedTuple):
 def simulate(
     *, buildings: int, days: int, start: date, interval_minutes: int | None = 60, seed: int = 0, faults: float = 0.0
 ) -> Simulation:
-    """`days` UTC days of `buildings` from `start` on; with no interval each building has its own, of 5 to 60 minutes.
+    """`days` UTC days of `buildings` from `start` on; without an interval each building has one of 5 to 60 minutes.
 
-    `faults` is the share of readings that a sensor fault touches. A building is the same whatever the number of others.
+    `faults` is the share of readings with a sensor fault. A building does not depend on the number of others.
     """
     if buildings < 1 or days < 1:
-        raise SimulationError("A simulation has at least one building and one day.")
+        raise SimulationError("A simulation needs at least one building and one day.")
     if interval_minutes is not None and (not 1 <= interval_minutes <= 60 or 60 % interval_minutes):
-        raise SimulationError(f"{interval_minutes} minutes do not divide an hour: take 5, 10, 15, 30 or 60.")
-    if not 0 <= faults <= MOST_FAULTS:
-        raise SimulationError(f"The share of faulty readings lies between 0 and {MOST_FAULTS}.")
+        raise SimulationError(f"{interval_minutes} minutes do not divide an hour: use 5, 10, 15, 30 or 60.")
+    if not 0 <= faults <= MAX_FAULTS:
+        raise SimulationError(f"The share of faulty readings must lie between 0 and {MAX_FAULTS}.")
     if start < FIRST or days > (END - start).days:
-        raise SimulationError(f"{days} days from {start} on do not lie in the years 1970 to 2199.")
+        raise SimulationError(f"{days} days from {start} are not within the years 1970 to 2199.")
     fleet = [simulated_building(number, interval_minutes, seed) for number in range(buildings)]
     metadata = pd.DataFrame([building.metadata() for building in fleet])
     plan = planned_faults(metadata, start, days, faults, seed)
@@ -92,23 +95,23 @@ def write_simulation(
     faults: float = 0.0,
     progress: Callable[[int], None] | None = None,
 ) -> int:
-    """The number of readings written to `out` (Parquet, a row group per day).
+    """Write the readings to `out` (Parquet, a row group per day); returns how many.
 
-    Beside it come `.buildings.csv` with the metadata and, where faults are asked for, `.faults.csv` that tells them.
-    `progress` is called with the number of days done.
+    The metadata is written beside it as `.buildings.csv` and, with faults, the fault log as `.faults.csv`. `progress` is called
+    with the number of written days.
     """
-    made = simulate(
+    simulation = simulate(
         buildings=buildings, days=days, start=start, interval_minutes=interval_minutes, seed=seed, faults=faults
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     rows = 0
     with pq.ParquetWriter(out, READINGS) as writer:
-        for number, frame in enumerate(made.days, start=1):
+        for number, frame in enumerate(simulation.days, start=1):
             writer.write_table(pa.Table.from_pandas(frame, READINGS, preserve_index=False), row_group_size=len(frame))
             rows += len(frame)
             if progress:
                 progress(number)
-    made.buildings.to_csv(out.with_suffix(".buildings.csv"), index=False)
+    simulation.buildings.to_csv(out.with_suffix(".buildings.csv"), index=False)
     if faults > 0:
-        made.faults.to_csv(out.with_suffix(".faults.csv"), index=False)
+        simulation.faults.to_csv(out.with_suffix(".faults.csv"), index=False)
     return rows

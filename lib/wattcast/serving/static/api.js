@@ -1,10 +1,10 @@
-// The REST API over fetch, so that a key can be sent: JSON with its errors as sentences, and lists by their cursors.
+// The REST API by fetch, which can send a key: JSON, errors as sentences, and lists page by page.
 
 const KEY = "wattcast-api-key";
-const PAGES_AT_MOST = 20;
+const MAX_PAGES = 20;
 const PAGE_ROWS = 500;
 
-/** What went wrong as a sentence; `status` is 0 where the server was not reached. */
+/** An error as a sentence; `status` is 0 where the server could not be reached. */
 export class ApiError extends Error {
   constructor(status, sentence) {
     super(sentence);
@@ -20,7 +20,7 @@ export const key = {
 
 let askForKey = null;
 
-/** `ask(refused)` resolves when another key was given. */
+/** `ask(wasRefused)` shows the sign-in and resolves when the person has entered another key. */
 export function onUnauthorised(ask) {
   askForKey = ask;
 }
@@ -35,48 +35,49 @@ function address(path, parameters = {}) {
   return query.size ? `${path}?${query}` : path;
 }
 
-/** The answer to a request; where it needs a key and `ask`, a person is asked for one. */
-export async function response(url, { signal, headers = {}, cache, ask = true } = {}) {
-  const held = key.get();
-  const authorisation = held ? { Authorization: `Bearer ${held}` } : {};
-  let answer;
+/** The response to a request. If it needs a key and `ask` is set, the sign-in is shown and the request is repeated. */
+export async function request(url, { signal, headers = {}, cache, ask = true } = {}) {
+  const sentKey = key.get();
+  const authorisation = sentKey ? { Authorization: `Bearer ${sentKey}` } : {};
+  let response;
   try {
-    answer = await fetch(url, { signal, cache, headers: { ...headers, ...authorisation } });
+    response = await fetch(url, { signal, cache, headers: { ...headers, ...authorisation } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "The server cannot be reached. What you see may be old.");
+    throw new ApiError(0, "The server cannot be reached.");
   }
-  if (answer.status === 401 && ask) {
-    if (key.get() === held) await askForKey(Boolean(held));
-    return response(url, { signal, headers, cache });
+  if (response.status === 401 && ask) {
+    if (key.get() === sentKey) await askForKey(Boolean(sentKey));
+    return request(url, { signal, headers, cache });
   }
-  if (!answer.ok) throw new ApiError(answer.status, await sentence(answer));
-  return answer;
+  if (!response.ok) throw new ApiError(response.status, await sentence(response));
+  return response;
 }
 
-async function sentence(answer) {
-  const problem = await answer.json().catch(() => ({}));
+async function sentence(response) {
+  const problem = await response.json().catch(() => ({}));
   const text = typeof problem.detail === "string" ? problem.detail : problem.title;
-  return text || `The server answered with status ${answer.status}.`;
+  return text || `The server answered with status ${response.status}.`;
 }
 
-/** The JSON at a path such as "/v1/overview"; `isTimed` where it tells a time of now, which no cache may hold. */
+/** The JSON at a path such as "/v1/overview"; `isTimed`: it contains the current time, so no cache may store it. */
 export async function get(path, parameters, { signal, isTimed = false } = {}) {
   const cache = isTimed ? "no-store" : "default";
-  return (await response(address(path, parameters), { signal, cache, headers: { Accept: "application/json" } })).json();
+  const headers = { Accept: "application/json" };
+  return (await request(address(path, parameters), { signal, cache, headers })).json();
 }
 
 /**
- * All items of a list, page by page; of a very long one the first pages, and `isCut` of what is returned says so. What knows no
- * pages ignores `limit`.
+ * All items of a list, page by page. Of a very long list only the first MAX_PAGES pages, and `isCut` of the result is true. Lists
+ * without pages ignore `limit`.
  */
 export async function all(path, parameters, { signal } = {}) {
   const items = [];
   let cursor = null;
-  for (let page = 0; page < PAGES_AT_MOST; page += 1) {
-    const answer = await get(path, { limit: PAGE_ROWS, ...parameters, cursor }, { signal });
-    items.push(...answer.items);
-    cursor = answer.next_cursor;
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const body = await get(path, { limit: PAGE_ROWS, ...parameters, cursor }, { signal });
+    items.push(...body.items);
+    cursor = body.next_cursor;
     if (!cursor) break;
   }
   return Object.assign(items, { isCut: Boolean(cursor) });

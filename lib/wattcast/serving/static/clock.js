@@ -1,50 +1,50 @@
-// What time it is. The server tells it, since in a replay it is that of the readings, and a browser's own clock may be wrong;
-// between two answers this browser's clock moves it on.
+// The current time for ages. It comes from the server, because in a replay it follows the readings, and because the clock of the
+// browser may be wrong; between two overviews the browser's clock advances it.
 
 import { get } from "./api.js";
 
 const DAY_MS = 86400000;
 const MINUTE_MS = 60000;
-const JUST_NOW_MS = 1000;
-const read = { overview: null, at: 0 };
+const RECENT_MS = 1000;
+const last = { overview: null, at: 0 };
 
-export const overview = () => read.overview;
+/** The overview that was read last, or null. */
+export const overview = () => last.overview;
 
-/** Reads the overview, by which all ages are told. */
+/** Reads the overview, which sets the clock. */
 export async function readOverview(signal) {
-  const found = await get("/v1/overview", {}, { signal, isTimed: true });
-  Object.assign(read, { overview: found, at: Date.now() });
-  return found;
+  const body = await get("/v1/overview", {}, { signal, isTimed: true });
+  Object.assign(last, { overview: body, at: Date.now() });
+  return body;
 }
 
-/** The overview that was read just now, else anew: several parts of a page are drawn from one. */
-export const newest = async (signal) =>
-  read.overview && Date.now() - read.at < JUST_NOW_MS ? read.overview : readOverview(signal);
+/** The last overview if it is recent, else a new one: several parts of a page share one request. */
+export const recentOverview = async (signal) =>
+  last.overview && Date.now() - last.at < RECENT_MS ? last.overview : readOverview(signal);
 
-const moved = (time) => new Date((time ? Date.parse(time) : read.at) + Date.now() - read.at);
+const advanced = (time) => new Date((time ? Date.parse(time) : last.at) + Date.now() - last.at);
 
-/** By which ages of readings and forecasts are told. */
-export const now = () => (read.overview ? moved(read.overview.now) : new Date());
+/** The current time for ages of readings and forecasts. */
+export const now = () => (last.overview ? advanced(last.overview.now) : new Date());
 
-/** Of the server's machine. */
-const machine = () => (read.overview ? moved(read.overview.server_time) : new Date());
+const machineTime = () => (last.overview ? advanced(last.overview.server_time) : new Date());
 
-/** Changes when what is told by the minute must be drawn anew. */
+/** Changes when ages in minutes must be drawn again. */
 export const minute = () => Math.floor(now() / MINUTE_MS);
 
-/** The newest arrival: where ranges end. */
-export const asOf = () => (read.overview?.as_of ? new Date(read.overview.as_of) : now());
+/** The arrival of the newest record: where ranges end. */
+export const asOf = () => (last.overview?.as_of ? new Date(last.overview.as_of) : now());
 
 export const since = (days) => new Date(asOf() - days * DAY_MS).toISOString();
 
 export const secondsSince = (time) => Math.max(0, (now() - new Date(time)) / 1000);
 
 /**
- * How long ago something was measured, in seconds: by the machine's clock, or by that of the readings where it speaks of them,
- * which is longer ago in a fast replay and shorter in a lake that was brought from elsewhere: the lesser of both.
+ * The age of a measurement in seconds: by the clock of the machine, or by that of the readings if the measurement follows it. The
+ * latter is larger in a fast replay and smaller in a lake that was copied from elsewhere, so the smaller age counts.
  */
-export function measuredAge({ as_of: asOfRow, measured_at: measuredAt }) {
-  const byMachine = (machine() - new Date(measuredAt)) / 1000;
-  const byReadings = (now() - new Date(asOfRow)) / 1000;
+export function measurementAge({ as_of: measuredAsOf, measured_at: measuredAt }) {
+  const byMachine = (machineTime() - new Date(measuredAt)) / 1000;
+  const byReadings = (now() - new Date(measuredAsOf)) / 1000;
   return Math.max(0, byReadings < 0 ? byMachine : Math.min(byMachine, byReadings));
 }

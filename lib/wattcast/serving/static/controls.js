@@ -1,9 +1,9 @@
-// What a person chooses with.
+// Form controls.
 
 import { h } from "./dom.js";
 
 /** Radio buttons in a row; `options`: [[value, text]]. */
-export function choice(legend, options, chosen, changed) {
+export function choice(legend, options, selected, onChange) {
   const name = `choice-${legend.replaceAll(/\W+/g, "-").toLowerCase()}`;
   return h(
     "fieldset",
@@ -16,7 +16,7 @@ export function choice(legend, options, chosen, changed) {
         h(
           "label",
           {},
-          h("input", { type: "radio", name, value, checked: value === chosen, on: { change: () => changed(value) } }),
+          h("input", { type: "radio", name, value, checked: value === selected, on: { change: () => onChange(value) } }),
           h("span", {}, text),
         ),
       ),
@@ -24,30 +24,30 @@ export function choice(legend, options, chosen, changed) {
   );
 }
 
-export function select(label, options, chosen, changed) {
+export function select(label, options, selected, onChange) {
   return h(
     "label",
     {},
     label,
     h(
       "select",
-      { on: { change: ({ target }) => changed(target.value) } },
-      options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
+      { on: { change: ({ target }) => onChange(target.value) } },
+      options.map(([value, text]) => h("option", { value, selected: value === selected }, text)),
     ),
   );
 }
 
-/** A field that tells of its text a moment after the last key. */
-export function field(label, value, changed, attributes = {}) {
-  let waiting = 0;
-  const later = ({ target }) => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => changed(target.value.trim()), 250);
+/** A text field that reports its text 250 ms after the last key. */
+export function field(label, value, onChange, attributes = {}) {
+  let timer = 0;
+  const reportLater = ({ target }) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => onChange(target.value.trim()), 250);
   };
   return h(
     "label",
     {},
     label,
-    h("input", { type: "search", spellcheck: "false", value, on: { input: later }, ...attributes }),
+    h("input", { type: "search", spellcheck: "false", value, on: { input: reportLater }, ...attributes }),
   );
 }

@@ -1,4 +1,4 @@
-// Elements from values. Every value becomes text or an attribute, never HTML, so that a name can do no harm.
+// Elements from values. Every value becomes text or an attribute, never HTML, so that a hostile name is harmless.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -26,36 +26,37 @@ function filled(element, { on = {}, data = {}, ...attributes }, children) {
 }
 
 /**
- * Puts `children` in the place of what `parent` holds. The focus stays on the same thing, or, where that is gone, on `parent`, from
- * which Tab goes on; what a chart showed is shown again.
+ * Replaces the children of `parent`. The focus stays on the corresponding new element, or moves to `parent` where there is none,
+ * so that Tab continues from there. Open details stay open, and a chart shows the value that its cursor was at.
  */
 export function replace(parent, ...children) {
-  const held = parent.contains(document.activeElement) && parent !== document.activeElement && document.activeElement;
-  const place = held && alike(parent, held).indexOf(held);
-  const stop = held && held.dataset.stop; // which a chart forgets when it is taken away
-  const open = [...parent.querySelectorAll("details[open]")].map((each) => each.dataset.key).filter(Boolean);
+  const focused = parent.contains(document.activeElement) && parent !== document.activeElement && document.activeElement;
+  const position = focused && corresponding(parent, focused).indexOf(focused);
+  const stop = focused && focused.dataset.stop; // a removed chart loses its cursor
+  const openKeys = [...parent.querySelectorAll("details[open]")].map(({ dataset }) => dataset.key).filter(Boolean);
   parent.replaceChildren(...children.flat(Infinity).filter(Boolean));
-  for (const each of parent.querySelectorAll("details[data-key]")) each.open = open.includes(each.dataset.key);
-  if (!held) return;
-  const found = alike(parent, held);
-  const next = found[Math.min(place, found.length - 1)] ?? parent;
+  for (const details of parent.querySelectorAll("details[data-key]"))
+    details.open = openKeys.includes(details.dataset.key);
+  if (!focused) return;
+  const candidates = corresponding(parent, focused);
+  const next = candidates[Math.min(position, candidates.length - 1)] ?? parent;
   if (next === parent) parent.tabIndex = -1;
   if (stop) next.dataset.stop = stop;
   next.focus({ preventScroll: true });
 }
 
-/** The elements in `parent` that are the same thing as `one`: by what they are called, and in which row they are. */
-function alike(parent, one) {
-  const called = (element) =>
-    element.id || element.getAttribute("href") || element.getAttribute("aria-label") || element.textContent;
-  const row = (element) =>
-    element.closest("[data-key]")?.dataset.key ?? element.closest("tr, li")?.firstElementChild?.textContent;
-  return [...parent.querySelectorAll(one.tagName)].filter(
-    (each) => called(each) === called(one) && row(each) === row(one),
+/** The elements in `parent` with the same tag, the same name and in the same row as `element`. */
+function corresponding(parent, element) {
+  const name = (candidate) =>
+    candidate.id || candidate.getAttribute("href") || candidate.getAttribute("aria-label") || candidate.textContent;
+  const row = (candidate) =>
+    candidate.closest("[data-key]")?.dataset.key ?? candidate.closest("tr, li")?.firstElementChild?.textContent;
+  return [...parent.querySelectorAll(element.tagName)].filter(
+    (candidate) => name(candidate) === name(element) && row(candidate) === row(element),
   );
 }
 
-/** Tells a screen reader, once. */
+/** Announces a sentence to screen readers. */
 export function announce(sentence) {
   document.getElementById("announcer").textContent = sentence;
 }

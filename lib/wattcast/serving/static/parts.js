@@ -1,89 +1,9 @@
-// What pages are put together from: parts that fetch and draw themselves, cards, tables, badges, choices.
+// Building blocks of pages: headings, cards, badges, tiles, tables and links.
 
-import { ApiError } from "./api.js";
-import { h, replace, s } from "./dom.js";
-import { moment, number } from "./words.js";
-
-const SLOW_MS = 3000;
-export const MINUTELY = 55000; // a little less than the minute by which pages are refreshed
+import { h, s } from "./dom.js";
+import { moment, number } from "./formats.js";
 
 export const note = (sentence) => h("p", { class: "note" }, sentence);
-
-/**
- * A part of a page: `load(signal)` fetches, `draw(data)` gives elements, or nothing where there is nothing to show, for which
- * `empty` is said. It is drawn anew when its data change, or `now()`, by which it tells ages. What is shown stays when a later
- * fetch fails, with a sentence above it.
- *
- * `refresh` is for a person, who has chosen something else: what is being loaded is given up. `renew` is for what has changed
- * by itself: it waits until what is being loaded is there, comes at most once in `everyMs`, and once a minute where it is slow.
- */
-export function part({ load, draw, empty = "There is nothing to show yet.", now = () => null, everyMs = 0 }) {
-  const problem = h("div", { role: "alert" });
-  const body = h("div", { class: "live-part" }, note("Loading."));
-  const element = h("div", { class: "live-part", "aria-busy": "true" }, problem, body);
-  const loaded = { data: null, at: null, tookMs: 0, text: null };
-  let controller = null;
-  let isChanged = false;
-
-  function paint() {
-    const text = JSON.stringify([loaded.data, now()]);
-    if (text !== loaded.text) replace(body, draw(loaded.data) || note(empty));
-    loaded.text = text;
-  }
-
-  async function refresh() {
-    controller?.abort();
-    const own = (controller = new AbortController());
-    const began = Date.now();
-    isChanged = false;
-    try {
-      const data = await load(own.signal);
-      if (own.signal.aborted) return;
-      Object.assign(loaded, { data, at: Date.now() });
-      replace(problem);
-      paint();
-    } catch (error) {
-      if (error.name === "AbortError") return;
-      if (!(error instanceof ApiError)) throw error;
-      if (own.signal.aborted) return;
-      if (loaded.at === null) body.replaceChildren();
-      replace(problem, failure(error, loaded.at, refresh));
-    } finally {
-      if (controller === own) {
-        controller = null;
-        loaded.tookMs = Date.now() - began;
-        element.setAttribute("aria-busy", "false");
-        if (isChanged) renew();
-      }
-    }
-  }
-
-  function renew() {
-    if (controller) {
-      isChanged = true;
-      return;
-    }
-    const pause = loaded.tookMs > SLOW_MS ? Math.max(everyMs, MINUTELY) : everyMs;
-    if (loaded.at === null || Date.now() - loaded.at >= pause) refresh();
-    else paint();
-  }
-
-  function stop() {
-    controller?.abort();
-    controller = null;
-  }
-  return { element, refresh, renew, stop };
-}
-
-function failure(error, seenAt, retry) {
-  const old = seenAt ? ` What you see was read at ${moment(seenAt)}.` : "";
-  return h(
-    "p",
-    { class: "banner bad" },
-    `${error.message}${old} `,
-    h("button", { class: "link", type: "button", on: { click: retry } }, "Try again"),
-  );
-}
 
 export function pageHead(title, lede, ...aside) {
   return h(
@@ -94,12 +14,12 @@ export function pageHead(title, lede, ...aside) {
   );
 }
 
-/** A section with a heading; `says` is a short line beside it. */
-export function card(title, says, ...children) {
+/** A section with a heading; `subtitle` is a short line beside it. */
+export function card(title, subtitle, ...children) {
   return h(
     "section",
     { class: "card" },
-    h("header", {}, h("h2", {}, title), says ? h("p", {}, says) : null),
+    h("header", {}, h("h2", {}, title), subtitle ? h("p", {}, subtitle) : null),
     ...children,
   );
 }
@@ -111,7 +31,7 @@ const SHAPES = {
   accent: "M5 0l1.5 3.5L10 5 6.5 6.5 5 10 3.5 6.5 0 5l3.5-1.5z",
 };
 
-/** A status: a colour, a shape and a word. */
+/** A status as a colour, a shape and a word. */
 export function badge(status, text) {
   return h(
     "span",
@@ -121,18 +41,18 @@ export function badge(status, text) {
   );
 }
 
-/** `tiles`: [{name, value, unit, status, says, trend}]. */
+/** `items`: [{name, value, unit, status, comment, trend}]. */
 export function tiles(items) {
   return h(
     "dl",
     { class: "tiles" },
-    items.map(({ name, value, unit, status, says, trend }) =>
+    items.map(({ name, value, unit, status, comment, trend }) =>
       h(
         "div",
         { class: "tile" },
         h("dt", {}, name),
         h("dd", { class: "value" }, value, unit ? h("small", {}, ` ${unit}`) : null),
-        h("dd", { class: `says ${status ?? "muted"}` }, says),
+        h("dd", { class: `says ${status ?? "muted"}` }, comment),
         trend ? h("dd", {}, trend) : null,
       ),
     ),
@@ -140,21 +60,15 @@ export function tiles(items) {
 }
 
 /**
- * `columns`: [{name, cell(row), number, tight, wide, breaks}]; the first is the row's heading. On a phone each row is a block,
- * its cells with their names; the roles keep it a table there.
+ * `columns`: [{name, cell(row), number, tight, wide, breaks}]; the first column is the heading of its row. On a phone each row is
+ * a block whose cells show their names; the ARIA roles keep it a table there.
  */
 export function table(caption, columns, rows, { emphasis = () => false } = {}) {
-  const cell = ({ name, cell: value, number, tight, wide, breaks }, row, i) =>
+  const bodyRow = (row) =>
     h(
-      i ? "td" : "th",
-      {
-        role: i ? "cell" : "rowheader",
-        scope: i ? null : "row",
-        "data-label": i ? name : null,
-        class:
-          [number && "number", tight && "tight", wide && "wide", breaks && "breaks"].filter(Boolean).join(" ") || null,
-      },
-      i ? h("div", {}, value(row)) : value(row),
+      "tr",
+      { role: "row", class: emphasis(row) ? "emphasis" : null },
+      columns.map((column, i) => (i ? tableCell(column, row) : rowHeading(column, row))),
     );
   return h(
     "div",
@@ -163,71 +77,27 @@ export function table(caption, columns, rows, { emphasis = () => false } = {}) {
       "table",
       { class: "stacked", role: "table" },
       h("caption", { class: "unseen" }, caption),
-      h(
-        "thead",
-        { role: "rowgroup" },
-        h(
-          "tr",
-          { role: "row" },
-          columns.map(({ name, number }) =>
-            h("th", { role: "columnheader", scope: "col", class: number ? "number" : null }, name),
-          ),
-        ),
-      ),
-      h(
-        "tbody",
-        { role: "rowgroup" },
-        rows.map((row) =>
-          h(
-            "tr",
-            { role: "row", class: emphasis(row) ? "emphasis" : null },
-            columns.map((column, i) => cell(column, row, i)),
-          ),
-        ),
-      ),
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, columns.map(columnHeading))),
+      h("tbody", { role: "rowgroup" }, rows.map(bodyRow)),
     ),
   );
 }
 
-/** Rows of a cursor's pages, with a button for the next; `fetchPage(cursor, signal)`. A refresh reads as many pages as were shown. */
-export function pages({ fetchPage, draw, empty, now }) {
-  let shown = 1;
-  const own = part({
-    empty,
-    now,
-    load: async (signal) => {
-      const items = [];
-      let cursor = null;
-      for (let page = 0; page < shown && (page === 0 || cursor); page += 1) {
-        const answer = await fetchPage(cursor, signal);
-        items.push(...answer.items);
-        cursor = answer.next_cursor;
-      }
-      return { items, more: Boolean(cursor) };
-    },
-    draw: ({ items, more }) =>
-      items.length && [
-        draw(items),
-        more && h("button", { class: "more", type: "button", on: { click: next } }, "Show more"),
-      ],
-  });
-  function next() {
-    shown += 1;
-    own.refresh();
-  }
-  return {
-    ...own,
-    restart: () => {
-      shown = 1;
-      return own.refresh();
-    },
-  };
-}
+const columnHeading = ({ name, number: isNumber }) =>
+  h("th", { role: "columnheader", scope: "col", class: isNumber ? "number" : null }, name);
 
-/** A sentence where a list was too long to be read as a whole, the newest first; `at` is the time of a row. */
-export const cutNote = (items, at) =>
+const rowHeading = (column, row) =>
+  h("th", { role: "rowheader", scope: "row", class: cellClass(column) }, column.cell(row));
+
+const tableCell = (column, row) =>
+  h("td", { role: "cell", "data-label": column.name, class: cellClass(column) }, h("div", {}, column.cell(row)));
+
+const cellClass = (column) => ["number", "tight", "wide", "breaks"].filter((name) => column[name]).join(" ") || null;
+
+/** A note where a list was too long to load all of it; the newest row comes first, `timeOf(row)` is its time. */
+export const cutNote = (items, timeOf) =>
   items.isCut
-    ? note(`Only the newest ${number(items.length)} rows are shown, since ${moment(at(items.at(-1)))}.`)
+    ? note(`Only the newest ${number(items.length)} rows are shown, since ${moment(timeOf(items.at(-1)))}.`)
     : null;
 
 export const buildingLink = (id) =>
@@ -239,5 +109,5 @@ export function subjectLink({ scope, subject }) {
     return subject.includes("/")
       ? h("a", { href: `#/devices?building_id=${encodeURIComponent(subject.split("/")[0])}` }, subject)
       : subject;
-  return subject === "fleet" ? "the fleet" : subject;
+  return subject === "fleet" ? "all buildings" : subject;
 }

@@ -2,43 +2,43 @@
 
 import { key } from "./api.js";
 
-const CAN_BE_SENT = /^[\x21-\x7e]+$/;
+const VALID_KEY = /^[\x21-\x7e]+$/; // what an HTTP header can carry
 const dialog = document.getElementById("sign-in");
 const field = document.getElementById("api-key");
 const error = document.getElementById("sign-in-error");
-let waiting = null;
+let pending = null;
 
-/** Shows the sign-in and resolves when a key was given. */
+/** Shows the sign-in; the promise resolves when a key was entered. */
 export function askForKey(wasRefused) {
-  if (waiting) return waiting.given;
-  error.textContent = wasRefused ? "The server does not take this key." : "";
-  waiting = {};
-  waiting.given = new Promise((resolve) => {
-    waiting.resolve = resolve;
+  if (pending) return pending.promise;
+  error.textContent = wasRefused ? "The server refused this key: it is wrong or was revoked." : "";
+  pending = {};
+  pending.promise = new Promise((resolve) => {
+    pending.resolve = resolve;
   });
   dialog.showModal();
-  return waiting.given;
+  return pending.promise;
 }
 
 dialog.querySelector("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  const given = field.value.trim();
-  if (!CAN_BE_SENT.test(given)) {
-    error.textContent = "A key has Latin letters, digits and signs alone: copy it anew.";
+  const text = field.value.trim();
+  if (!VALID_KEY.test(text)) {
+    error.textContent = "A key has only Latin letters, digits and signs such as _: copy the key again.";
     return;
   }
-  key.set(given);
+  key.set(text);
   field.value = "";
   showSignOut();
-  const { resolve } = waiting;
-  waiting = null;
+  const { resolve } = pending;
+  pending = null;
   dialog.close();
   resolve();
 });
 
-// Nothing can be seen without a key: what closes the dialog, such as Esc pressed twice, opens it again.
+// Without a key there is nothing to show: when the dialog is closed, for example by pressing Esc twice, it opens again.
 dialog.addEventListener("cancel", (event) => event.preventDefault());
-dialog.addEventListener("close", () => waiting && dialog.showModal());
+dialog.addEventListener("close", () => pending && dialog.showModal());
 
 export function showSignOut() {
   document.getElementById("sign-out").hidden = !key.get();

@@ -5,8 +5,8 @@ import { linear } from "./scales.js";
 
 /** `items`: [{name, value, mark, text}], where `name` may be an element; `reference` is a value to draw a line at. */
 export function bars(caption, items, { reference = null, valueName = "Value" } = {}) {
-  const most = Math.max(reference ?? 0, ...items.map(({ value }) => value ?? 0)) || 1;
-  const share = (value) => `${((100 * Math.max(0, value)) / most).toFixed(1)}%`;
+  const largest = Math.max(reference ?? 0, ...items.map(({ value }) => value ?? 0)) || 1;
+  const share = (value) => `${((100 * Math.max(0, value)) / largest).toFixed(1)}%`;
   const row = ({ name, value, mark = "plain", text }) =>
     h(
       "tr",
@@ -40,7 +40,7 @@ export function bars(caption, items, { reference = null, valueName = "Value" } =
   );
 }
 
-/** The course of a value that changes, without axes; what it says stands beside it as text. */
+/** A line of a changing value without axes; its meaning must stand beside it as text. */
 export function spark(values) {
   const finite = values.filter((value) => Number.isFinite(value));
   if (finite.length < 3) return null;

@@ -1,12 +1,15 @@
-// Devices: which are silent, stuck, noisy, late or send what is rejected.
+// Devices: which are silent, stuck, noisy or late, and which send records that are rejected.
 
 import { get } from "../api.js";
 import { minute, now } from "../clock.js";
-import { h } from "../dom.js";
 import { choice, field } from "../controls.js";
-import { badge, buildingLink, card, pageHead, pages, table } from "../parts.js";
-import { DEVICE_STATES, ago, brokenRule, number, percent } from "../words.js";
+import { h } from "../dom.js";
+import { ago, number, percent } from "../formats.js";
+import { DEVICE_STATES, rejectionRule } from "../labels.js";
+import { pagedPanel } from "../panel.js";
+import { badge, buildingLink, card, pageHead, table } from "../parts.js";
 
+const PAGE_ROWS = 50;
 const STATES = [
   ["", "All"],
   ["silent", "Silent"],
@@ -16,19 +19,22 @@ const STATES = [
   ["rejected", "Rejected"],
   ["ok", "OK"],
 ];
+const EXPLANATION =
+  "Silent: no record has arrived for too long. Stuck: the same value for hours. Noisy: the energy jumps from reading to " +
+  "reading. Late: readings arrive after their hour has closed. Rejected: many records break the data contract.";
 
 const rejectedLink = ({ device_id: id, rejected_24h: count }) =>
   count ? h("a", { href: `#/quality?device_id=${encodeURIComponent(id)}` }, number(count)) : "0";
 
 const gaps = ({ gaps_24h: count, longest_gap_minutes: longest }) =>
-  count ? `${number(count)} (${number(longest, "min")} at most)` : "0";
+  count ? `${number(count)} (up to ${number(longest, "min")})` : "0";
 
-export function deviceTable(items, now, { withBuilding = true } = {}) {
+export function deviceTable(items, currentTime, { withBuilding = true } = {}) {
   const columns = [
     { name: "Device", cell: (row) => row.device_id },
     withBuilding && { name: "Building", cell: (row) => buildingLink(row.building_id) },
     { name: "State", cell: ({ state }) => badge(...(DEVICE_STATES[state] ?? ["", state])) },
-    { name: "Last seen", tight: true, cell: (row) => ago(row.last_seen_at, now) },
+    { name: "Last seen", tight: true, cell: (row) => ago(row.last_seen_at, currentTime) },
     { name: "Readings, 24\u00a0h", number: true, cell: (row) => number(row.readings_24h) },
     { name: "Rejected, 24\u00a0h", number: true, cell: rejectedLink },
     { name: "Gaps, 24\u00a0h", number: true, cell: gaps },
@@ -38,7 +44,7 @@ export function deviceTable(items, now, { withBuilding = true } = {}) {
     {
       name: "Last rejected for",
       wide: withBuilding,
-      cell: ({ last_rejected_for: rules }) => (rules?.length ? [rules].flat().map(brokenRule).join("; ") : "–"),
+      cell: ({ last_rejected_for: rules }) => (rules?.length ? [rules].flat().map(rejectionRule).join("; ") : "–"),
     },
   ];
   return table("Devices", columns.filter(Boolean), items);
@@ -46,37 +52,31 @@ export function deviceTable(items, now, { withBuilding = true } = {}) {
 
 export default function devices(context) {
   const { query } = context;
-  const state = () => context.chosen("state", STATES, "");
-  const list = pages({
-    empty: "No device matches.",
+  const state = () => context.selected("state", STATES, "");
+  const list = pagedPanel({
+    empty: "No device matches the selection.",
     now: minute,
     fetchPage: (cursor, signal) =>
-      get("/v1/devices", { state: state(), building_id: query.get("building_id"), limit: 50, cursor }, { signal }),
+      get(
+        "/v1/devices",
+        { state: state(), building_id: query.get("building_id"), limit: PAGE_ROWS, cursor },
+        { signal },
+      ),
     draw: (items) => deviceTable(items, now()),
   });
   const change = (name) => (value) => {
     context.remember({ [name]: value });
     list.restart();
   };
+  const controls = h(
+    "div",
+    { class: "controls" },
+    choice("State", STATES, state(), change("state")),
+    field("Building id", query.get("building_id") ?? "", change("building_id")),
+  );
   return {
     title: "Devices",
-    parts: [list],
-    elements: [
-      pageHead(
-        "Devices",
-        "Silent: nothing has arrived for too long. Stuck: hours of one and the same value. Noisy: its energy spikes from reading to reading. Late: readings come after their hour has closed. Rejected: many of its records break the contract.",
-      ),
-      card(
-        "Devices",
-        null,
-        h(
-          "div",
-          { class: "controls" },
-          choice("State", STATES, state(), change("state")),
-          field("Of one building (its id)", query.get("building_id") ?? "", change("building_id")),
-        ),
-        list.element,
-      ),
-    ],
+    panels: [list],
+    elements: [pageHead("Devices", EXPLANATION), card("Devices", null, controls, list.element)],
   };
 }

@@ -1,4 +1,12 @@
-// Rows of `health` by subject and time, and rows of accuracy taken together.
+// What pages share about measurements of the monitor: requests, series by subject, and values by day.
+
+import { all } from "../api.js";
+
+export const NOT_MEASURED = "Not measured yet: start the monitor job.";
+
+/** The latest measurement of each subject. */
+export const latestOf = (measure, scope, signal) =>
+  all("/v1/health", { measure, scope, latest: true }, { signal });
 
 /** The newest value of each subject and UTC day: {days (sorted), subjects (sorted), values[subject][day]}. */
 export function byDay(items) {
@@ -15,26 +23,30 @@ export function byDay(items) {
   return { days, subjects, values };
 }
 
-/** Lines for a chart, one per subject: [{name, points}], in the order of time, which is `at(row)`. */
-export function bySubject(items, at = (row) => row.as_of) {
+/** Chart lines, one per subject: [{name, points}], sorted by the time of a row, `timeOf(row)`. */
+export function bySubject(items, timeOf = (row) => row.as_of) {
   const subjects = [...new Set(items.map(({ subject }) => subject))].sort();
   return subjects.map((name) => ({
     name,
     points: items
       .filter(({ subject }) => subject === name)
-      .map((row) => [Date.parse(at(row)), row.value])
+      .map((row) => [Date.parse(timeOf(row)), row.value])
       .sort(([a], [b]) => a - b),
   }));
 }
 
 const STROKES = ["", " dashed", " dotted"];
 
-/** The look of the i-th line: five colours, whole, then dashed, then dotted. */
+/** The style of the i-th line: five colours, first solid, then dashed, then dotted. */
 export const markOf = (i) => `s-${(i % 5) + 1}${STROKES[Math.floor(i / 5) % STROKES.length]}`;
 
-/** The mean of a column of accuracy over rows that have a value, such as those of several models, weighted by their hours. */
-export function weighted(rows, column) {
-  const known = rows.filter((row) => Number.isFinite(row[column]));
-  const hours = known.reduce((sum, row) => sum + row.hours, 0);
-  return hours ? known.reduce((sum, row) => sum + row[column] * row.hours, 0) / hours : null;
+/** Chart lines by subject with the i-th style each. */
+export const markedSeries = (items, timeOf) =>
+  bySubject(items, timeOf).map((line, i) => ({ ...line, mark: markOf(i) }));
+
+/** The mean of a column of accuracy rows, such as those of several models, weighted by their hours; null without values. */
+export function weightedMean(rows, column) {
+  const withValue = rows.filter((row) => Number.isFinite(row[column]));
+  const hours = withValue.reduce((sum, row) => sum + row.hours, 0);
+  return hours ? withValue.reduce((sum, row) => sum + row[column] * row.hours, 0) / hours : null;
 }

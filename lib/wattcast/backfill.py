@@ -1,0 +1,103 @@
+"""Backfill: hours computed again and forecasts issued for past origins, with the data available then or with hindsight.
+
+Rows that exist are not written again, so a backfill can be repeated and resumed. Its forecasts stay in the table under their own
+purpose; they are not sent to the topic.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from rich.markup import escape
+from rich.progress import Progress
+
+from wattcast.forecast.context import ModelOf
+from wattcast.forecast.origins import LIVE, OriginSpan
+from wattcast.forecast.pending import pending_forecasts
+from wattcast.hourly.pending import pending_revisions
+from wattcast.hourly.selection import hours_of
+from wattcast.lake.tables import Snapshot
+from wattcast.runtime.context import Run
+from wattcast.times import HOUR, naive_hour
+
+FORECASTS_PER_APPEND, MAX_DAYS_PER_APPEND = 20_000, 7  # live jobs wait for an append that is running
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """What a backfill computes: an empty `buildings` means all."""
+
+    span: OriginSpan
+    buildings: Sequence[str] = ()
+
+
+def backfill(run: Run, request: Backfill, model_of: Callable[[], ModelOf]) -> tuple[int, int]:
+    """Append the hours and the forecasts that the span lacks; returns how many of each. `model_of` is called for each part.
+
+    The span is cut into parts, between which jobs that write the same tables get their turn.
+    """
+    count = len(request.buildings) or run.lake.table("buildings").count() or 1
+    days = min(max(1, FORECASTS_PER_APPEND // (24 * count)), MAX_DAYS_PER_APPEND)
+    spans = list(_parts(request.span, timedelta(days=days)))
+    hours = forecasts = 0
+    with Progress() as progress:
+        for span in progress.track(spans, description=escape(f"backfill {request.span.purpose}")):
+            hours += _append_hours(run, span, request.buildings)
+            forecasts += _append_forecasts(run, span, request.buildings, model_of())
+    return hours, forecasts
+
+
+def backfill_options(argv: Sequence[str] | None) -> Backfill:
+    """The backfill that the command line describes; exits 2 for wrong arguments."""
+    parser = argparse.ArgumentParser(
+        prog="wattcast run backfill", description="Compute hours again and issue forecasts for past origins"
+    )
+    parser.add_argument(
+        "--from", dest="first", type=naive_hour, required=True, help="first origin (ISO 8601, on the hour)"
+    )
+    parser.add_argument("--to", dest="end", type=naive_hour, required=True, help="end of the origins, not included")
+    parser.add_argument(
+        "--buildings",
+        type=lambda text: text.split(","),
+        default=[],
+        help="building ids, separated by commas; default: all",
+    )
+    parser.add_argument(
+        "--hindsight",
+        action="store_true",
+        help="use all data available today, not only the data available at the origin",
+    )
+    parser.add_argument("--purpose", help="id of the backfill; default: derived from the span")
+    options = parser.parse_args(argv)
+    if options.first >= options.end:
+        parser.error("--from must lie before --to")
+    if options.purpose == LIVE:
+        parser.error("the purpose live is reserved for the forecast job")
+    kind = "hindsight" if options.hindsight else "backfill"
+    purpose = options.purpose or f"{kind}-{options.first:%Y%m%dT%H}-{options.end:%Y%m%dT%H}"
+    return Backfill(OriginSpan(options.first, options.end - HOUR, purpose, options.hindsight), options.buildings)
+
+
+def _append_hours(run: Run, span: OriginSpan, buildings: Sequence[str]) -> int:
+    is_in_span = (F.col("measured_at") >= F.lit(span.first)) & (F.col("measured_at") < F.lit(span.last + HOUR))
+    touched = hours_of(run.lake.snapshot("received_readings").frame.where(is_in_span))
+    if buildings:
+        touched = touched.where(F.col("building_id").isin(*buildings))
+    return run.lake.append("hourly_usage", lambda existing: pending_revisions(run, touched, existing))
+
+
+def _append_forecasts(run: Run, span: OriginSpan, buildings: Sequence[str], model_of: ModelOf) -> int:
+    def pending(existing: Snapshot) -> DataFrame | None:
+        return pending_forecasts(run, existing, model_of, span, buildings)
+
+    return run.lake.append("forecasts", pending)
+
+
+def _parts(span: OriginSpan, length: timedelta) -> Iterator[OriginSpan]:
+    start = span.first
+    while start <= span.last:
+        yield OriginSpan(start, min(start + length - HOUR, span.last), span.purpose, span.hindsight)
+        start += length

@@ -1,0 +1,1 @@
+"""Benchmarks of the model and of the REST API."""

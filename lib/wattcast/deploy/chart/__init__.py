@@ -1,0 +1,1 @@
+"""The Helm chart of k8s/helm, written from the documents of the overlay `prod`."""

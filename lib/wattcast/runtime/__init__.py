@@ -1,0 +1,1 @@
+"""How a Spark job runs: options, session, context, start, supervision, progress and graceful stop."""

@@ -1,0 +1,1 @@
+"""Forecast scores: the hours of forecasts next to their actual energy."""

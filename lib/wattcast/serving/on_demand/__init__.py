@@ -1,0 +1,1 @@
+"""Forecasts on readings that a client posts, by the methods and the model of the forecast job."""

@@ -1,0 +1,1 @@
+"""Responses as JSON, CSV or Arrow, with ETags and page cursors."""

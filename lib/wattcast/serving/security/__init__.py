@@ -1,0 +1,1 @@
+"""API keys, the outermost middleware, and limits on connections, rates and concurrent requests."""

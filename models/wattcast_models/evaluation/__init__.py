@@ -1,0 +1,1 @@
+"""Backtests, baselines, metrics, reports and explanations."""

@@ -1,0 +1,1 @@
+"""The local calendar and the inputs of the networks."""

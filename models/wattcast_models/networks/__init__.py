@@ -1,0 +1,1 @@
+"""The networks, their calibration and their bias correction."""

@@ -1,0 +1,1 @@
+"""The MLflow store and the training runs in it."""
