@@ -1,5 +1,7 @@
-"""Print what CHANGELOG.md says of the version that a tag names: `python .ci/release_notes.py v0.1.0`. It ends with 1 and a
-sentence where the tag is not the version of pyproject.toml, or where nothing is said of that version."""
+"""Print the section of CHANGELOG.md for the version of a tag: `python .ci/release_notes.py v0.1.0`.
+
+Ends with exit status 1 and a message if the tag is not the version of pyproject.toml, or if the section is missing.
+"""
 
 import re
 import sys
@@ -19,7 +21,7 @@ def release_notes(tag: str, *, version: str, changelog: str) -> str:
         raise ValueError(f"The tag {tag} is not v{version}, the version of pyproject.toml.")
     section = re.search(rf"^## \[{re.escape(version)}\][^\n]*\n(.*?)(?=^## \[|\Z)", changelog, re.DOTALL | re.MULTILINE)
     if section is None or not section[1].strip():
-        raise ValueError(f"CHANGELOG.md says nothing of {version}.")
+        raise ValueError(f"CHANGELOG.md has no section for {version}.")
     return section[1].strip()
 
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What the pods of the image run: "driver ARGUMENTS..." and "executor", as Spark on Kubernetes asks for them, or any command.
+# The entry point of the image: "driver ARGUMENTS..." and "executor", as Spark on Kubernetes calls them, or any command.
 set -euo pipefail
 case "${1:-}" in
   driver)
@@ -10,7 +10,7 @@ case "${1:-}" in
     ;;
   executor)
     options=()
-    while IFS='=' read -r -d '' name value; do  # of the process, not of the shell: values may have several lines
+    while IFS='=' read -r -d '' name value; do  # from the process environment, because values may have several lines
       [[ $name == SPARK_JAVA_OPT_* ]] && options+=("$value")
     done < /proc/self/environ
     exec tini -s -- java "${options[@]}" "-Xms$SPARK_EXECUTOR_MEMORY" "-Xmx$SPARK_EXECUTOR_MEMORY" \
