@@ -1,4 +1,4 @@
-"""Continuous integration: what the workflows call exists, is pinned, and has no more rights than it needs."""
+"""Continuous integration: what the workflows call exists, actions are pinned, and rights are minimal."""
 
 import os
 import re
@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.test_docs import check
+from tests.documentation import check
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 FILES = [*WORKFLOWS, *sorted((ROOT / ".github/actions").glob("*/action.yml"))]
 PINNED = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
-FROM_OUTSIDE = re.compile(r"\$\{\{[^}]*\b(inputs|secrets|vars|github\.(event|head_ref|ref_name))\b")
+UNTRUSTED_VALUE = re.compile(r"\$\{\{[^}]*\b(inputs|secrets|vars|github\.(event|head_ref|ref_name))\b")
 WRITES = {("release.yml", "image", "packages"), ("release.yml", "publish", "contents")}
 
 
@@ -33,7 +33,7 @@ def jobs() -> Iterator[tuple[str, str, dict[str, Any]]]:
 def steps(file: Path) -> list[dict[str, Any]]:
     parts = parsed(file)
     lists = [parts["runs"]["steps"]] if "runs" in parts else [job.get("steps", []) for job in parts["jobs"].values()]
-    return [step for each in lists for step in each]
+    return [step for steps_of_job in lists for step in steps_of_job]
 
 
 def scripts() -> list[str]:
@@ -61,7 +61,7 @@ def test_files_of_the_workflows_exist() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT / ".github")).replace(os.sep, "/"))
-def test_action_of_others_is_pinned_to_a_commit(file: Path) -> None:
+def test_third_party_action_is_pinned_to_a_commit(file: Path) -> None:
     used = re.findall(r"uses: (?!\./)(.+)", file.read_text(encoding="utf-8"))
     assert used
     assert not [use for use in used if not PINNED.fullmatch(use)]
@@ -72,7 +72,7 @@ def test_action_has_one_version_in_all_workflows() -> None:
     assert len(used) == len({use.partition("@")[0] for use in used})
 
 
-def test_job_ends_in_time_and_writes_only_what_it_must() -> None:
+def test_job_has_a_timeout_and_only_the_write_rights_it_needs() -> None:
     assert all(parsed(file)["permissions"] == {} for file in WORKFLOWS)
     writes = set()
     for file, name, job in jobs():
@@ -81,9 +81,9 @@ def test_job_ends_in_time_and_writes_only_what_it_must() -> None:
     assert writes == WRITES
 
 
-def test_script_gets_what_comes_from_outside_as_a_variable() -> None:
-    """Put into the script itself it would be run, or shown in the log."""
-    assert not [script for script in scripts() if FROM_OUTSIDE.search(script)]
+def test_script_gets_untrusted_values_as_environment_variables() -> None:
+    """A value that is pasted into the script would be run, or shown in the log."""
+    assert not [script for script in scripts() if UNTRUSTED_VALUE.search(script)]
 
 
 def test_commands_of_the_model_workflow_are_complete() -> None:
@@ -100,14 +100,26 @@ def release_notes(tag: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_release_of_the_version_has_its_part_of_the_changelog() -> None:
-    done = release_notes("v0.1.0")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("### Added")
-    assert "## [" not in done.stdout
+def test_known_vulnerabilities_of_packages_and_image_fail_the_workflow() -> None:
+    audits = [script for script in scripts() if "pip-audit" in script]
+    assert {word for script in audits for word in script.split() if word.endswith(".lock")} == {
+        file.name for file in ROOT.glob("*.lock")
+    }
+    scans = [
+        step["with"] for step in steps(ROOT / ".github/workflows/ci.yml") if "trivy-action" in step.get("uses", "")
+    ]
+    budget = {"scanners": "vuln", "severity": "CRITICAL", "exit-code": "1"}
+    assert any(scan.items() >= budget.items() and "ignore-unfixed" not in scan for scan in scans)
 
 
-def test_release_of_another_version_is_refused_in_a_sentence() -> None:
-    done = release_notes("v0.1.1")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "The tag v0.1.1 is not v0.1.0, the version of pyproject.toml.\n"
+def test_release_notes_are_the_section_of_the_changelog() -> None:
+    result = release_notes("v0.1.0")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("### Added")
+    assert "## [" not in result.stdout
+
+
+def test_release_of_another_version_is_refused() -> None:
+    result = release_notes("v0.1.1")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "The tag v0.1.1 is not v0.1.0, the version of pyproject.toml.\n"

@@ -1,4 +1,4 @@
-"""The examples of the documentation, as they are printed there, against a real broker."""
+"""The example producer and consumer, as the documentation prints them, against a real broker."""
 
 import json
 import re
@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from examples.consumer import once_each
+from examples.consumer import unique_forecasts
 from examples.producer import send
+from jobs.ingest import INGEST
 
-from ingest import INGEST
-from wattcast.job import Run
+from wattcast.runtime.context import Run
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/guide-consumer.md")
@@ -31,7 +31,7 @@ def forecast(building: str, forecast_id: str) -> bytes:
 
 
 def put_forecasts(once: Run, messages: list[tuple[str, str]]) -> str:
-    """Send (building, forecast_id) in order to the topic of forecasts; gives its name."""
+    """Send a message per (building, forecast_id), in order, to the topic of forecasts; the name of the topic."""
     topic = once.settings.kafka.forecasts_topic
     once.broker.ensure_topics([topic])
     producer = once.broker.producer()
@@ -51,10 +51,12 @@ def test_readings_of_the_producer_are_accepted(once: Run) -> None:
     assert run_ingest(once) == [("school", True), ("town-hall", True)]
 
 
-def test_consumer_drops_repeated_forecasts(once: Run) -> None:
-    topic = put_forecasts(once, [("school", "1"), ("school", "1"), ("hall", "2"), ("school", "1"), ("hall", "3")])
+def test_consumer_drops_repeated_forecasts_and_messages_of_erased_buildings(once: Run) -> None:
+    topic = put_forecasts(once, [("school", "1"), ("school", "1"), ("hall", "2")])
+    once.broker.send_tombstones(topic, [b"school"])
+    put_forecasts(once, [("school", "1"), ("hall", "3")])
     messages = once.broker.consumer(topic, consumer_timeout_ms=5000)
-    assert [(each["building_id"], each["forecast_id"]) for each in once_each(messages)] == [
+    assert [(message["building_id"], message["forecast_id"]) for message in unique_forecasts(messages)] == [
         ("school", "1"), ("hall", "2"), ("hall", "3"),
     ]  # fmt: skip
 
@@ -62,7 +64,7 @@ def test_consumer_drops_repeated_forecasts(once: Run) -> None:
 def test_consumer_remembers_a_bounded_number_of_forecasts(once: Run) -> None:
     topic = put_forecasts(once, [("a", "1"), ("a", "2"), ("a", "3"), ("a", "3"), ("a", "1")])
     messages = once.broker.consumer(topic, consumer_timeout_ms=5000)
-    assert [each["forecast_id"] for each in once_each(messages, remember=2)] == ["1", "2", "3", "1"]
+    assert [message["forecast_id"] for message in unique_forecasts(messages, remember=2)] == ["1", "2", "3", "1"]
 
 
 def test_consumer_prints_what_it_reads(once: Run) -> None:

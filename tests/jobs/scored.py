@@ -1,4 +1,4 @@
-"""Literal rows of hours and forecasts, and their scores by plain loops over the stored doubles."""
+"""Literal rows of hours and forecasts, and their scores computed by plain loops over the stored doubles."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from wattcast.contracts import contract
-from wattcast.job import Run
+from wattcast.runtime.context import Run
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LEVELS = {"p10_kwh": 0.1, "p50_kwh": 0.5, "p90_kwh": 0.9}
@@ -24,7 +24,7 @@ def hour_row(
     known_after: timedelta = HOUR,
     coverage: float | None = 1.0,
 ) -> dict[str, Any]:
-    """A revision of an hour, known so long after its start."""
+    """A revision of an hour, available so long after its start."""
     available_at = hour + known_after
     return {
         "building_id": building, "hour": hour, "available_at": available_at, "revision": revision, "energy_usage_kwh": kwh,
@@ -32,20 +32,20 @@ def hour_row(
     }  # fmt: skip
 
 
-def forecast_row(building: str, origin: datetime, p50: Sequence[float], **more: Any) -> dict[str, Any]:
-    """A forecast from an origin, issued when it comes, its band 1 kWh to each side."""
-    p50 = [float(each) for each in p50]
+def forecast_row(building: str, origin: datetime, p50: Sequence[float], **others: Any) -> dict[str, Any]:
+    """A forecast from an origin, issued a minute after it, with a band of 1 kWh on each side."""
+    p50 = [float(kwh) for kwh in p50]
     row = {
         "building_id": building, "origin": origin, "purpose": "live", "issued_at": origin + HOUR / 60,
-        "target_hour": [origin + HOUR * lead for lead in range(len(p50))], "p10_kwh": [each - 1 for each in p50],
-        "p50_kwh": p50, "p90_kwh": [each + 1 for each in p50], "method": "model", "model_name": "wattcast-mlp",
+        "target_hour": [origin + HOUR * lead for lead in range(len(p50))], "p10_kwh": [kwh - 1 for kwh in p50],
+        "p50_kwh": p50, "p90_kwh": [kwh + 1 for kwh in p50], "method": "model", "model_name": "wattcast-mlp",
         "model_version": "1", "warnings": [], "created_at": origin + HOUR / 30,
-    } | more  # fmt: skip
+    } | others  # fmt: skip
     return row | {"forecast_id": f"{building}-{origin:%m%dT%H}-{row['purpose']}"}
 
 
 def append(run: Run, table: str, rows: Sequence[dict[str, Any]]) -> None:
-    """In one commit, as a batch of a job does."""
+    """Append in one commit, as a batch of a job does."""
     schema = contract(table).schema
     frame = run.spark.createDataFrame([tuple(map(row.get, schema.fieldNames())) for row in rows], schema)
     run.lake.append(table, lambda _: frame)
@@ -53,12 +53,12 @@ def append(run: Run, table: str, rows: Sequence[dict[str, Any]]) -> None:
 
 def scored(run: Run) -> pd.DataFrame:
     """The table in the order of its key."""
-    found: pd.DataFrame = run.lake.table("forecast_scores").toPandas()
-    return found.sort_values(["forecast_id", "lead_hours", "available_at"], ignore_index=True)
+    scores: pd.DataFrame = run.lake.table("forecast_scores").toPandas()
+    return scores.sort_values(["forecast_id", "lead_hours", "available_at"], ignore_index=True)
 
 
 def expected_scores(hours: pd.DataFrame, forecasts: pd.DataFrame, zones: dict[str, str]) -> pd.DataFrame:
-    """What `forecast_scores` must hold of whole tables: each complete revision that differs from the complete one before it."""
+    """The rows that `forecast_scores` must have: one for each complete revision that differs from the complete one before it."""
     revisions = {key: rows.sort_values("available_at") for key, rows in hours.groupby(["building_id", "hour"])}
     rows = [row for forecast in forecasts.to_dict("records") for row in _of_forecast(forecast, revisions, zones)]
     return pd.DataFrame(rows).sort_values(["forecast_id", "lead_hours", "available_at"], ignore_index=True)
@@ -70,10 +70,12 @@ def _of_forecast(
     building, origin, leads = forecast["building_id"], forecast["origin"], len(forecast["target_hour"])
 
     def repeated(first: datetime, length: int, index: int) -> float:
-        """Of a span of so many hours that is repeated, what was known of its hour."""
-        found = revisions.get((building, first + HOUR * (index % length)))
-        known = [] if found is None else found[found.available_at <= forecast["issued_at"]].to_dict("records")
-        return known[-1]["energy_usage_kwh"] if known and is_complete(known[-1]) else np.nan
+        """The energy, available at issue, of the hour `index` of a baseline that repeats `length` hours from `first` on."""
+        of_hour = revisions.get((building, first + HOUR * (index % length)))
+        if of_hour is None:
+            return np.nan
+        available = of_hour[of_hour.available_at <= forecast["issued_at"]].to_dict("records")
+        return available[-1]["energy_usage_kwh"] if available and is_complete(available[-1]) else np.nan
 
     for index in range(leads):
         target, before = forecast["target_hour"][index], None

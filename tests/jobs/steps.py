@@ -1,4 +1,4 @@
-"""What the tests of the jobs share: messages in, jobs run until they have nothing left to do."""
+"""Helpers for the tests of the jobs: send messages, and run jobs until they have nothing left to do."""
 
 import json
 import os
@@ -16,12 +16,13 @@ import pandas as pd
 from kafka.admin import KafkaAdminClient
 
 from wattcast.broker import Broker
-from wattcast.job import Job, Run
-from wattcast_models.artifact import CONFIG, shipped_artifact
+from wattcast.runtime.context import Run
+from wattcast.runtime.job import Job
+from wattcast_models.artifact.files import CONFIG, shipped_artifact
 
 
 def work(run: Run, *jobs: Job) -> None:
-    """Each job in turn, until it has worked through what is there."""
+    """Run each job in turn, until it has processed all rows that are there."""
     for job in jobs:
         for query in job.start(run):
             query.awaitTermination()
@@ -34,32 +35,41 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def reading(building: str, measured_at: str, kwh: float, **more: Any) -> bytes:
+def reading(building: str, measured_at: str, kwh: float, **others: Any) -> bytes:
     fields = {"building_id": building, "measured_at": f"{measured_at}:00Z", "energy_usage_kwh": kwh}
-    return json.dumps(fields | more).encode()
+    return json.dumps(fields | others).encode()
+
+
+Record = tuple[bytes, bytes | None, datetime]  # key, value, arrival time
 
 
 def send(broker: Broker, topic: str, values: Iterable[bytes | None], *, arrival: datetime, key: bytes = b"b") -> None:
-    """Send values under one key, which keeps their order, all arriving at one time."""
+    """Send values with one key, which keeps their order, and one arrival time."""
+    send_records(broker, topic, [(key, value, arrival) for value in values])
+
+
+def send_records(broker: Broker, topic: str, records: Iterable[Record]) -> None:
+    """Send all records by one producer, and wait until Kafka has them: to open a producer takes longer than to send."""
     broker.ensure_topics([topic])
     producer = broker.producer()
-    milliseconds = int(arrival.timestamp() * 1000)
-    sent = [producer.send(topic, key=key, value=value, timestamp_ms=milliseconds) for value in values]
-    for each in sent:
-        each.get(timeout=30)
+    sent = [
+        producer.send(topic, key=key, value=value, timestamp_ms=int(arrival.timestamp() * 1000))
+        for key, value, arrival in records
+    ]
+    for record in sent:
+        record.get(timeout=30)
     producer.close()
 
 
 def put_buildings(run: Run, *rows: dict[str, Any]) -> None:
-    """Metadata of buildings in the place of what was known."""
+    """Replace the metadata of all buildings."""
     run.lake.replace("buildings", run.lake.frame("buildings", pd.DataFrame(rows)))
 
 
-def environment(run: Run) -> dict[str, str]:
-    """What makes a process of its own work on the lake, the checkpoints and the topics of this run."""
+def variables(run: Run) -> dict[str, str]:
+    """The variables with which a command uses the lake, the checkpoints and the topics of this run."""
     kafka, forecasting = run.settings.kafka, run.settings.forecasting
-    return os.environ | {
-        "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1",  # what lives for seconds need not be compiled for hours
+    return {
         "WATTCAST_STATE": str(run.settings.state),
         "WATTCAST_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "WATTCAST_KAFKA__READINGS_TOPIC": kafka.readings_topic,
@@ -72,10 +82,10 @@ def environment(run: Run) -> dict[str, str]:
 
 @contextmanager
 def command(run: Run, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """`wattcast ARGUMENTS` in a process group of its own, of which nothing is left afterwards."""
+    """`wattcast ARGUMENTS` in its own process group, which is killed afterwards."""
     program = Path(sys.executable).with_name("wattcast")
     process = subprocess.Popen(
-        [program, *arguments], env=environment(run), text=True, start_new_session=True,
+        [program, *arguments], env=os.environ | variables(run), text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -84,11 +94,17 @@ def command(run: Run, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         kill(process)
 
 
-def kill(process: subprocess.Popen[str]) -> None:
+def kill(process: subprocess.Popen[Any]) -> None:
     """SIGKILL to the whole process group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def forget_tables(run: Run) -> None:
+    """Drop what this process remembers of the logs of tables, so that it reads them as a new process does."""
+    jvm: Any = run.spark._jvm
+    jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
 def recreate(run: Run, topic: str) -> None:
@@ -101,24 +117,24 @@ def recreate(run: Run, topic: str) -> None:
     run.broker.ensure_topics([topic])
 
 
-def wait_until(process: subprocess.Popen[str], happened: Callable[[], bool], *, looks: int = 12_000) -> None:
-    """Look until it has happened; fails if the process ends before or it takes too long."""
-    for _ in range(looks):
+def wait_until(process: subprocess.Popen[str], happened: Callable[[], bool], *, checks: int = 12_000) -> None:
+    """Check until it has happened; fails if the process ends first or it takes too long."""
+    for _ in range(checks):
         if happened():
             return
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.02)
             raise AssertionError(process.communicate())
-    raise AssertionError("it never happened")
+    raise AssertionError("it did not happen in time")
 
 
 def numbers(folder: Path) -> set[int]:
     """The batches or versions that have a file in this folder of a checkpoint or a Delta log."""
-    return {int(each.stem) for each in folder.glob("[0-9]*") if each.stem.isdigit()}
+    return {int(file.stem) for file in folder.glob("[0-9]*") if file.stem.isdigit()}
 
 
 def other_version(folder: Path, version: str) -> Path:
-    """The model that comes with the package as another version."""
+    """A copy of the packaged model with another version."""
     shutil.copytree(shipped_artifact(), folder)
     config = json.loads((folder / CONFIG).read_text())
     (folder / CONFIG).write_text(json.dumps(config | {"version": version}))

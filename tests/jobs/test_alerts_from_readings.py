@@ -7,14 +7,14 @@ from functools import reduce
 import numpy as np
 import pandas as pd
 import pytest
+from jobs.aggregate import AGGREGATE
+from jobs.forecast import FORECAST
+from jobs.ingest import INGEST
+from jobs.monitor import MONITOR
+from jobs.score import SCORE
 from tests.jobs.steps import put_buildings, work
 
-from aggregate import AGGREGATE
-from forecast import FORECAST
-from ingest import INGEST
-from monitor import MONITOR
-from score import SCORE
-from wattcast.job import Run
+from wattcast.runtime.context import Run, build_run
 
 FINE, SILENT, WARM, SCALED = BUILDINGS = ("fine", "silent", "warm", "scaled")
 START = pd.Timestamp("2026-03-02")
@@ -67,7 +67,7 @@ def fleet(once: Run) -> Run:
     )  # fmt: skip
     changes = {"monitoring": {"contracts_hours": 0}, "forecasting": {"catch_up_hours": 48}}
     own = once.settings.with_changes(**changes).model_copy(update={"state": once.settings.state})
-    return Run(type(once.lake)(once.spark, own, once=True), once.broker, own)
+    return build_run(once.spark, own, once=True)
 
 
 def firing(run: Run) -> set[tuple[str, str]]:

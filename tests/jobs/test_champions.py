@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from pyspark.sql import SparkSession
+from jobs.aggregate import AGGREGATE
+from jobs.forecast import FORECAST
+from jobs.ingest import INGEST
 from pyspark.sql.streaming.query import StreamingQuery
-from tests.jobs.steps import at, command, other_version, put_buildings, reading, send
-from tests.models.conftest import SHIPPED
+from tests.jobs.steps import at, other_version, put_buildings, reading, send, send_records
+from tests.models.fixtures import SHIPPED
 
-from aggregate import AGGREGATE
-from forecast import FORECAST
-from ingest import INGEST
-from wattcast.broker import Broker
-from wattcast.job import Run
-from wattcast.lakehouse import Lakehouse
+from wattcast.cli.models.version_actions import PromotionRequest, VersionStore, promote_version
+from wattcast.runtime.context import Run
 from wattcast.settings import Settings
+from wattcast_models.data.closing import ClosingRules
+from wattcast_models.registry import promotion
+from wattcast_models.registry.scopes import ALL, Scope
 
 FIRST = datetime(2026, 3, 1)
 HISTORY_HOURS, CATCH_UP_HOURS = 4 * 24, 6
@@ -26,22 +27,20 @@ BUILDINGS = ("north 1", "south 2")
 
 
 @pytest.fixture
-def running(spark: SparkSession, local_settings: Settings) -> Iterator[tuple[Run, Callable[[int], int]]]:
+def running(new_run: Callable[..., Run], local_settings: Settings) -> Iterator[tuple[Run, Callable[[int], int]]]:
     """A run whose pipeline has worked through four days of two buildings, and what lets one more hour pass: it returns the
     number of the newest batch of the forecasts."""
-    lake = Lakehouse(spark, local_settings.with_changes(forecasting={"catch_up_hours": CATCH_UP_HOURS}))
-    lake.create_tables()
-    run = Run(lake, Broker(local_settings.kafka), lake.settings)
+    run = new_run(local_settings.with_changes(forecasting={"catch_up_hours": CATCH_UP_HOURS}))
     put_buildings(run, *({"building_id": name, "reading_interval_minutes": 60} for name in BUILDINGS))
     run.broker.ensure_topics([run.settings.kafka.readings_topic])
     queries: list[StreamingQuery] = []
 
     def passes(hour: int) -> int:
         start = FIRST + timedelta(hours=hour)
-        for name in BUILDINGS:
-            value = reading(name, f"{start:%Y-%m-%dT%H:%M}", 5.0 + hour % 24)
-            arrival = at(f"{start + timedelta(hours=1, seconds=30)}")
-            send(run.broker, run.settings.kafka.readings_topic, [value], arrival=arrival, key=name.encode())
+        arrival = at(f"{start + timedelta(hours=1, seconds=30)}")
+        values = [reading(name, f"{start:%Y-%m-%dT%H:%M}", 5.0 + hour % 24) for name in BUILDINGS]
+        records = [(name.encode(), value, arrival) for name, value in zip(BUILDINGS, values, strict=True)]
+        send_records(run.broker, run.settings.kafka.readings_topic, records)
         for query in queries:
             query.processAllAvailable()
         return int(queries[-1].lastProgress["batchId"]) if queries else 0
@@ -61,33 +60,32 @@ def running(spark: SparkSession, local_settings: Settings) -> Iterator[tuple[Run
     yield run, passes
     for query in queries:
         query.stop()
-    lake.close()
+    run.close()
 
 
-def wattcast(run: Run, *words: str) -> None:
-    with command(run, "models", *words) as process:
-        _, said = process.communicate(timeout=120)
-    assert (process.returncode, said) == (0, "")
+def promote(store: VersionStore, number: int, scope: Scope = ALL) -> None:
+    request = PromotionRequest(str(number), scope, data=None, buildings_file=None, force=True, reason="a test")
+    promote_version(request, store, ClosingRules(grace_minutes=5, max_wait_minutes=180))
 
 
 def test_a_rollback_takes_effect_within_two_batches_and_no_forecast_is_lost(
     running: tuple[Run, Callable[[int], int]], tmp_path: Path
 ) -> None:
     run, passes = running
-    forced = ("--force", "--reason", "a test")
+    store, south = VersionStore.of(run.settings), Scope("building", BUILDINGS[1])
     for version in ("7.0.0", "8.0.0"):
-        wattcast(run, "register", str(other_version(tmp_path / version, version)))
+        promotion.register(store.registry, other_version(tmp_path / version, version))
     hours = iter(range(HISTORY_HOURS, HISTORY_HOURS + 100))
     batches = [passes(next(hours))]
-    wattcast(run, "promote", "2", *forced)
+    promote(store, 2)
     batches.append(passes(next(hours)))
-    wattcast(run, "promote", "3", "--building", BUILDINGS[1], *forced)
+    promote(store, 3, south)
     batches.append(passes(next(hours)))
-    wattcast(run, "rollback")
+    promotion.rollback(store.registry)
     batches.append(passes(next(hours)))
-    wattcast(run, "rollback", "--building", BUILDINGS[1])
+    promotion.rollback(store.registry, south)
     batches.append(passes(next(hours)))
-    wattcast(run, "promote", "3", *forced)
+    promote(store, 3)
     batches.append(passes(next(hours)))
     (run.settings.state / "mlflow").rename(tmp_path / "away")
     batches.append(passes(next(hours)))

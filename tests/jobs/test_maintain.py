@@ -1,4 +1,4 @@
-"""Upkeep beside running streams: fewer files, the same rows, and a clean audit."""
+"""Maintenance beside running streams: fewer files, the same rows, and a clean audit."""
 
 import json
 import os
@@ -7,56 +7,64 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event
 
 import pandas as pd
 import pytest
+from jobs.aggregate import AGGREGATE
+from jobs.ingest import INGEST
 from pyspark.errors import UnsupportedOperationException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql.streaming.query import StreamingQuery
-from tests.jobs.steps import at, command, put_buildings, reading, send, work
-from tests.lib.test_lakehouse import hours
+from tests.commands import Wattcast
+from tests.jobs.steps import at, put_buildings, reading, send, variables, work
+from tests.lib.lake.test_tables import hours
 
-from aggregate import AGGREGATE
-from ingest import INGEST
-from wattcast import lakehouse
-from wattcast.audit import audit
-from wattcast.job import Run
-from wattcast.lakehouse import Lakehouse, Snapshot
-from wattcast.locks import FileLocks
-from wattcast.maintenance import Maintained, files, maintained
+from wattcast.ingest.audit import audit
+from wattcast.lake.file_locks import FileLocks
+from wattcast.lake.locks import LakeLocks
+from wattcast.lake.maintenance import MaintenanceReport, files, maintain_table, payloads_kept_since
+from wattcast.lake.tables import LakeTables, Snapshot
+from wattcast.runtime.context import Run, build_run
 
 ARRIVAL = at("2026-03-01T10:01")
 Place = tuple[int, int]
 
 
-def upkeep(run: Run, name: str) -> Maintained:
+def upkeep(run: Run, name: str) -> MaintenanceReport:
     """By a process of its own, as far as locks go."""
-    other = Lakehouse(run.spark, run.settings)
+    other = build_run(run.spark, run.settings)
     try:
-        return maintained(other, name)
+        return maintain_table(other.lake, name)
     finally:
         other.close()
+
+
+def impatient(run: Run) -> LakeTables:
+    """The tables of another process, which waits a tenth of a second for a writer."""
+    choose = partial(FileLocks, Path(run.settings.lake_uri) / ".locks", run.settings.lake_uri)
+    return LakeTables(run.spark, run.settings, LakeLocks(choose, write_wait_seconds=0.1))
 
 
 @contextmanager
 def streaming(run: Run) -> Iterator[tuple[Run, list[StreamingQuery], Counter[Place]]]:
     """Ingest and a stream over its table for as long as the block lasts, with the places that the latter has seen."""
-    live = Run(Lakehouse(run.spark, run.settings), run.broker, run.settings)
+    live = build_run(run.spark, run.settings)
     seen: Counter[Place] = Counter()
 
     def note(batch: DataFrame, _number: int) -> None:
         seen.update((row.kafka_partition, row.kafka_offset) for row in batch.collect())
 
-    follower = live.lake.stream("received_readings").writeStream.foreachBatch(note)
-    queries = [*INGEST.start(live), live.lake.start(follower, query="follower")]
+    follower = live.streams.read_stream("received_readings").writeStream.foreachBatch(note)
+    queries = [*INGEST.start(live), live.streams.start(follower, query="follower")]
     try:
         yield live, queries, seen
     finally:
         for query in queries:
             query.stop()
-        live.lake.close()
+        live.close()
 
 
 def settle(queries: list[StreamingQuery], total: int, seen: Counter[Place]) -> None:
@@ -69,27 +77,30 @@ def settle(queries: list[StreamingQuery], total: int, seen: Counter[Place]) -> N
     raise AssertionError(seen)
 
 
-def test_compaction_beside_running_streams_loses_nothing_and_repeats_nothing(once: Run) -> None:
+def test_maintenance_beside_running_streams_removes_old_payloads_alone_and_repeats_nothing(once: Run) -> None:
     topic, rounds = once.settings.kafka.readings_topic, 3
     with streaming(once) as (live, queries, seen):
+        send(live.broker, topic, [b"old rubbish"], arrival=ARRIVAL - timedelta(days=91))
+        settle(queries, 1, seen)
         for number in range(rounds):
             send(live.broker, topic, [reading("b1", "2026-03-01T09:00", number), b"rubbish"], arrival=ARRIVAL)
-            settle(queries, 2 * (number + 1), seen)
+            settle(queries, 2 * (number + 1) + 1, seen)
         before, rows = audit(once, recheck=True), _rows(once)
         done = upkeep(once, "received_readings")
-        assert (done.before.count, done.after.count, done.left_for) == (2 * rounds, 2, "")
+        assert (done.before.count, done.after.count, done.left_for) == (2 * rounds + 1, 2, "")
         assert 0 < done.after.size_bytes < done.before.size_bytes
-        assert _rows(once) == rows
+        assert (done.rows_deleted, done.payloads_removed, rows[0].raw_payload) == (0, 1, b"old rubbish")
+        assert _rows(once) == [Row(**rows[0].asDict() | {"raw_payload": None}), *rows[1:]]
         assert audit(once, recheck=True) == before
         send(live.broker, topic, [reading("b1", "2026-03-01T09:00", 7)], arrival=ARRIVAL)
-        settle(queries, 2 * rounds + 1, seen)
+        settle(queries, 2 * rounds + 2, seen)
         assert files(once.lake, "received_readings").count == 3
     assert set(seen.values()) == {1}
     assert all(each.is_clean and each.lag == 0 for each in audit(once, recheck=True))
-    assert sum(each.rows for each in audit(once)) == 2 * rounds + 1
+    assert sum(each.rows for each in audit(once)) == 2 * rounds + 2
 
 
-def _rows(run: Run) -> list[object]:
+def _rows(run: Run) -> list[Row]:
     return run.lake.table("received_readings").orderBy("kafka_partition", "kafka_offset").collect()
 
 
@@ -116,16 +127,15 @@ def test_a_compaction_between_look_and_append_does_not_let_two_writers_add_the_s
     """Where no lock reaches from one to the other, what both missed is added once."""
     once.lake.append("hourly_usage", lambda _: hours(once, ("b1", 8)))
     once.lake.append("hourly_usage", lambda _: hours(once, ("b1", 9)))
-    others = [Lakehouse(once.spark, once.settings) for _ in range(2)]
-    for number, other in enumerate(others):
-        vars(other)["_locks"] = FileLocks(once.settings.state / f"machine-{number}", "")
+    machines = [once.settings.state / f"machine-{number}" for number in range(2)]
+    others = [LakeTables(once.spark, once.settings, LakeLocks(partial(FileLocks, folder, ""))) for folder in machines]
 
     def missing(existing: Snapshot) -> DataFrame | None:
         return hours(once, ("b1", 10)) if existing.frame.where("hour = '2017-06-01 10:00:00'").isEmpty() else None
 
     def slowly(existing: Snapshot) -> DataFrame | None:
         found = missing(existing)
-        assert maintained(others[0], "hourly_usage").after.count == 1
+        assert maintain_table(others[0], "hourly_usage").after.count == 1
         others[1].append("hourly_usage", missing)
         return found
 
@@ -142,13 +152,22 @@ def test_files_that_no_version_has_go_after_thirty_days_and_what_streams_may_nee
         (folder / name).write_bytes(b"x")
         then = (datetime.now() - timedelta(days=days)).timestamp()
         os.utime(folder / name, (then, then))
+    once.spark.sparkContext.setJobGroup("upkeep", "of one table")
     done = upkeep(once, "hourly_usage")
     assert (done.before.count, done.after.count, done.vacuumed) == (3, 1, 1)
+    assert 0 < started_tasks(once, "upkeep") < 5000  # to list the folders, Spark alone starts 10,000
     assert not (folder / "part-left-by-a-crash.parquet").exists()
     assert (folder / "part-being-written.parquet").exists()
     assert before.frame.count() == 3
-    assert done.seconds < 60
     assert once.spark.conf.get("spark.databricks.delta.optimize.maxFileSize", None) != "16777216"
+
+
+def started_tasks(run: Run, group: str) -> int:
+    """How many tasks the Spark jobs of a group had."""
+    tracker = run.spark.sparkContext.statusTracker()
+    jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
+    stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]
+    return sum(stage.numTasks for stage in stages if stage)
 
 
 def measurement(as_of: datetime, value: float) -> dict[str, object]:
@@ -166,8 +185,8 @@ def test_retention_takes_away_what_is_older_than_the_newest_row_and_streams_go_o
         once.lake.append("health", lambda _, rows=rows: once.lake.frame("health", rows))
 
     def follow() -> None:
-        stream = once.lake.stream("health").writeStream
-        query = once.lake.start(
+        stream = once.streams.read_stream("health").writeStream
+        query = once.streams.start(
             stream.foreachBatch(lambda batch, _: seen.extend(row.value for row in batch.collect())), query="follow"
         )
         query.awaitTermination()
@@ -195,6 +214,12 @@ def test_measurements_of_a_replay_stay_as_long_as_those_of_the_machine(once: Run
     assert once.lake.table("health").count() == 2
 
 
+def test_payloads_are_kept_by_the_newest_arrival_unless_it_is_in_the_future() -> None:
+    now = datetime(2026, 6, 1)
+    assert payloads_kept_since(now - timedelta(days=5), now, days=90) == now - timedelta(days=95)
+    assert payloads_kept_since(now + timedelta(days=9_000), now, days=90) == now - timedelta(days=90)
+
+
 def test_upkeep_that_died_leaves_no_table_that_can_be_changed(once: Run) -> None:
     path = once.lake.path("health")
     lost = "'delta.appendOnly' = 'false', 'delta.deletedFileRetentionDuration' = 'interval 1 hours'"
@@ -206,32 +231,30 @@ def test_upkeep_that_died_leaves_no_table_that_can_be_changed(once: Run) -> None
     assert told.properties["delta.deletedFileRetentionDuration"] == "interval 30 days"
 
 
-def test_a_table_whose_turn_never_comes_is_left_and_said(once: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lakehouse, "TURN_SECONDS", 0.1)
+def test_a_table_whose_turn_never_comes_is_left_and_said(once: Run) -> None:
     once.lake.append("hourly_usage", lambda _: hours(once, ("b1", 10)))
     is_held, go_on = Event(), Event()
-    with once.lake.turn("hourly_usage"):
+    with once.lake.locks.write_lock("hourly_usage"):
         is_held.set()
-        done = upkeep(once, "hourly_usage")
+        done = maintain_table(impatient(once), "hourly_usage")
         go_on.set()
     assert done == replace(done, before=done.after, vacuumed=0, rows_deleted=0)
-    assert "hourly_usage has a writer already" in done.left_for
+    assert "hourly_usage is locked by" in done.left_for
 
 
-def test_the_command_tells_files_before_and_after_of_every_table(once: Run) -> None:
+@pytest.mark.usefixtures("shared_spark")
+def test_the_command_prints_files_before_and_after_of_every_table(once: Run, wattcast: Wattcast) -> None:
     for hour in (8, 9):
         once.lake.append("hourly_usage", lambda _, hour=hour: hours(once, ("b1", hour)))
-    with command(once, "maintain", "--json", "hourly_usage", "health") as process:
-        said, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    usage, health = json.loads(said)["tables"]
+    done = wattcast("maintain", "--json", "hourly_usage", "health", **variables(once))
+    assert done.status == 0, done.err
+    usage, health = json.loads(done.out)["tables"]
     assert (usage["table"], usage["before"]["count"], usage["after"]["count"]) == ("hourly_usage", 2, 1)
     assert (health["table"], health["before"], health["after"]) == (
         "health",
         {"count": 0, "size_bytes": 0},
         health["before"],
     )
-    with command(once, "maintain", "prices") as process:
-        _, errors = process.communicate(timeout=300)
-    assert process.returncode == 2
-    assert "there is no table prices" in errors
+    refused = wattcast("maintain", "prices", **variables(once))
+    assert refused.status == 2
+    assert "there is no table prices" in refused.err

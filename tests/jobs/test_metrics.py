@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from jobs.ingest import INGEST
 from prometheus_client import CollectorRegistry, generate_latest
 from tests.jobs.steps import at, command, put_buildings, reading, send, wait_until
-from tests.monitoring.prometheus import MONITORING, firing, free_port, needs_prometheus, prometheus, values
+from tests.lib.monitoring.prometheus import MONITORING, firing, free_port, needs_prometheus, prometheus, values
 
-from ingest import INGEST
 from wattcast.deploy.prometheus import SILENT_SECONDS
-from wattcast.job import Run, append_health, watched
-from wattcast.lakehouse import Lakehouse
-from wattcast.measures import one_row, together
-from wattcast.metrics import HealthMetrics, Progress, serve
+from wattcast.measurements import combined, measurement_row
+from wattcast.monitoring.exporter import HealthMetrics
+from wattcast.runtime.context import Run, build_run
+from wattcast.runtime.exporter import serve_metrics
+from wattcast.runtime.health import append_health, progress_reports
+from wattcast.runtime.outage import Outage
+from wattcast.runtime.progress import Progress
 
 OFFSETS = {"endOffset": {"readings": {"0": 10, "1": 7}}, "latestOffset": {"readings": {"0": 15, "1": 7}}}
 
@@ -31,9 +34,9 @@ def test_lag_is_what_the_topics_hold_beyond_the_batch() -> None:
     assert Progress.of({"sources": [delta]}, 5.0) == Progress(0.0, 0.0, None, 5.0)
 
 
-def test_of_two_jobs_on_one_machine_the_second_takes_the_next_port() -> None:
+def test_the_second_job_of_a_machine_serves_metrics_at_the_next_port() -> None:
     port = free_port()
-    first, second = (serve("127.0.0.1", port, registry=CollectorRegistry()) for _ in range(2))
+    first, second = (serve_metrics("127.0.0.1", port, registry=CollectorRegistry()) for _ in range(2))
     assert first is not None
     assert second is not None
     assert first < second
@@ -43,11 +46,11 @@ def test_health_is_exported_as_it_is_now_and_not_as_it_was() -> None:
     registry, health = CollectorRegistry(), HealthMetrics()
     registry.register(health)
     assert b"monitor_evaluated" not in generate_latest(registry)
-    health.put(one_row("meter_silent_minutes", "device", 'b"1', 7.5, 3), 2)
+    health.put(measurement_row("meter_silent_minutes", "device", 'b"1', 7.5, 3), 2)
     said = generate_latest(registry).decode()
     assert 'wattcast_health{measure="meter_silent_minutes",scope="device",subject="b\\"1"} 7.5' in said
     assert "wattcast_alerts_firing 2.0" in said
-    health.put(together([]), 0)
+    health.put(combined([]), 0)
     assert "meter_silent_minutes" not in generate_latest(registry).decode()
 
 
@@ -57,8 +60,8 @@ def test_progress_of_running_queries_is_served_and_written(once: Run) -> None:
     send(once.broker, once.settings.kafka.readings_topic, values, arrival=at("2026-03-02T00:01"))
     metrics = {"port": free_port(), "check_in_seconds": 1}
     own = once.settings.with_changes(metrics=metrics).model_copy(update={"state": once.settings.state})
-    run = Run(Lakehouse(once.spark, own), once.broker, own)
-    with watched(run, "test-of-metrics") as progress:
+    run = build_run(once.spark, own)
+    with progress_reports(run, "test-of-metrics", Outage(run.broker)) as progress:
         queries = INGEST.start(run)
         while "ingest" not in progress.newest or "ingest" not in subjects(run):
             queries[0].awaitTermination(0.2)
@@ -66,9 +69,10 @@ def test_progress_of_running_queries_is_served_and_written(once: Run) -> None:
             said = answer.read().decode()
         assert 'wattcast_job_info{job="test-of-metrics"} 1.0' in said
         assert 'wattcast_query_lag_records{query="ingest"} 0.0' in said
+        assert "wattcast_broker_outage_seconds 0.0" in said
         for query in queries:
             query.stop()
-    run.lake.close()
+    run.close()
     written = run.lake.table("health").toPandas()
     assert {"batch_seconds", "rows_per_second", "stream_lag_records"} <= set(written["measure"])
     assert run.lake.table("received_readings").count() == 24
@@ -78,7 +82,7 @@ def test_progress_of_running_queries_is_served_and_written(once: Run) -> None:
 def test_prometheus_scrapes_a_running_stream_and_an_alert_fires_when_its_job_has_ended(
     once: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the rule for a query of which nothing is heard, with half a minute in the place of half an hour."""
+    """By the rule for a query without progress, with half a minute instead of half an hour."""
     rules = (MONITORING / "rules.yaml").read_text(encoding="utf-8")
     assert f"> {SILENT_SECONDS}" in rules
     (tmp_path / "rules.yaml").write_text(rules.replace(f"> {SILENT_SECONDS}", "> 30"))
@@ -107,8 +111,8 @@ def subjects(run: Run) -> set[str]:
     return {row.subject for row in run.lake.table("health").select("subject").distinct().collect()}
 
 
-def test_measurements_that_are_there_are_not_added_again(once: Run) -> None:
-    rows = one_row("batch_seconds", "query", "q", 1.0).assign(as_of=pd.Timestamp("2026-03-01T10:00"))
+def test_measurements_that_exist_are_not_appended_again(once: Run) -> None:
+    rows = measurement_row("batch_seconds", "query", "q", 1.0).assign(as_of=pd.Timestamp("2026-03-01T10:00"))
     assert append_health(once.lake, rows) == 1
     assert append_health(once.lake, rows) == 0
     later = rows.assign(as_of=pd.Timestamp("2026-03-01T10:05"))

@@ -1,8 +1,9 @@
-"""The monitor on a real lake: what it measures, against a computation of its own in pandas; alerts as rows and messages."""
+"""The monitor on a real lake: its measures against an independent computation in pandas; alerts as rows and messages."""
 
 import json
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
@@ -14,94 +15,17 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+from jobs.monitor import ALERTS, MONITOR
 from pydantic import SecretStr
 from scipy.stats import ks_2samp
+from tests.jobs.monitored import AS_OF, BUILDINGS, LATE, SILENT, STUCK, hours, put, records, scores
 from tests.jobs.steps import command, put_buildings, wait_until, work
-from tests.monitoring.prometheus import firing, free_port, needs_prometheus, prometheus, up
+from tests.lib.monitoring.prometheus import firing, free_port, needs_prometheus, prometheus, up
 
-from monitor import ALERTS, MONITOR
 from wattcast.contracts import contract
-from wattcast.drift import FEATURES, Reference
-from wattcast.job import Run
-from wattcast_models.artifact import read, shipped_artifact
-
-BUILDINGS = [f"b{number}" for number in range(6)]
-AS_OF = pd.Timestamp("2026-03-20T12:05:00")
-DAYS = 40
-SILENT, STUCK, LATE = "b1", "b2", "b3"
-
-
-def hours() -> pd.DataFrame:
-    """Hourly usage of DAYS days, of which one hour has a revision."""
-    rng = np.random.default_rng(7)
-    index = pd.date_range(AS_OF.floor("h") - pd.Timedelta(days=DAYS), AS_OF.floor("h"), freq="h", inclusive="left")
-    made = [
-        pd.DataFrame({
-            "building_id": name, "hour": index, "available_at": index + pd.Timedelta(minutes=65), "revision": 1,
-            "energy_usage_kwh": 5 + np.sin(np.arange(len(index)) / 24 * 6.28) + rng.random(len(index)),
-            "temperature_c": 10 + rng.normal(0, 3, len(index)), "humidity_pct": 60 + rng.normal(0, 5, len(index)),
-            "occupancy": rng.integers(0, 30, len(index)).astype(float),
-            "readings_seen": 1, "readings_expected": 1, "coverage": 1.0,
-            "as_of": index + pd.Timedelta(minutes=66),
-        })
-        for name in BUILDINGS
-    ]  # fmt: skip
-    rows = pd.concat(made, ignore_index=True)
-    rows["quality_flags"] = [[] for _ in range(len(rows))]
-    corrected = rows.iloc[-30:-29].assign(revision=2, energy_usage_kwh=50.0)
-    corrected["available_at"] += pd.Timedelta(hours=1)
-    return pd.concat([rows, corrected], ignore_index=True)
-
-
-def records(usage: pd.DataFrame) -> pd.DataFrame:
-    """What had arrived of the last three days: one meter silent for 10 hours, one stuck for 30, one late, and rejected ones."""
-    recent = usage[(usage["revision"] == 1) & (usage["hour"] >= AS_OF - pd.Timedelta(days=3))]
-    rows = recent.rename(columns={"hour": "measured_at"})[["building_id", "measured_at", *FEATURES]]
-    rows["kafka_timestamp"] = rows["measured_at"] + pd.Timedelta(minutes=61)
-    rows = rows[~((rows["building_id"] == SILENT) & (rows["measured_at"] >= AS_OF - pd.Timedelta(hours=11)))]
-    rows.loc[
-        (rows["building_id"] == STUCK) & (rows["measured_at"] >= AS_OF - pd.Timedelta(hours=31)), "energy_usage_kwh"
-    ] = 4.25
-    is_late = (rows["building_id"] == LATE) & (rows["measured_at"].dt.hour % 2 == 0)
-    rows.loc[is_late, "kafka_timestamp"] += pd.Timedelta(minutes=20)
-    rows = rows[rows["kafka_timestamp"] <= AS_OF].assign(accepted=True)
-    bad = rows.tail(9).assign(accepted=False)
-    rows = pd.concat([rows, bad], ignore_index=True).reset_index(drop=True)
-    rows["rejected_for"] = [
-        [] if good else ["not_json", "empty_value"][: 1 + n % 2] for n, good in enumerate(rows["accepted"])
-    ]
-    return rows.assign(
-        device_id=rows["building_id"],
-        kafka_topic="readings",
-        kafka_partition=0,
-        kafka_offset=range(len(rows)),
-        schema_version=1,
-    )
-
-
-def scores(usage: pd.DataFrame) -> pd.DataFrame:
-    """Forecast hours of five weeks, those of the last week biased, with a second revision of some."""
-    rng = np.random.default_rng(3)
-    newest = usage.drop_duplicates(["building_id", "hour"], keep="last")
-    rows = newest[newest["hour"] >= AS_OF - pd.Timedelta(days=36)].rename(columns={"hour": "target_hour"})
-    actual = rows["energy_usage_kwh"].to_numpy()
-    p50 = actual * rng.normal(1.0, 0.1, len(rows)) + 0.4 * (rows["target_hour"] >= AS_OF - pd.Timedelta(days=7))
-    made = rows[["building_id", "target_hour"]].assign(
-        forecast_id=[f"f{number}" for number in range(len(rows))], lead_hours=rng.integers(1, 25, len(rows)), local_hour=1,
-        available_at=rows["target_hour"] + pd.Timedelta(minutes=65), origin=rows["target_hour"] - pd.Timedelta(hours=3),
-        issued_at=rows["target_hour"] - pd.Timedelta(hours=3), purpose="live", method="model", model_name="m", model_version="1",
-        actual_kwh=actual, p10_kwh=p50 - 0.5, p50_kwh=p50, p90_kwh=p50 + 0.5, pinball_kwh=0.1, last_day_kwh=actual,
-        last_week_kwh=np.where(rng.random(len(rows)) < 0.1, np.nan, actual * 1.05), scored_at=AS_OF,
-    )  # fmt: skip
-    again = made.sample(40, random_state=1)
-    again = again.assign(actual_kwh=again["actual_kwh"] + 1, available_at=again["available_at"] + pd.Timedelta(hours=2))
-    both = pd.concat([made, again, made.head(50).assign(purpose="backfill-1", forecast_id="x")], ignore_index=True)
-    error = both["p50_kwh"] - both["actual_kwh"]
-    return both.assign(error_kwh=error, in_interval=error.abs() <= 0.5)
-
-
-def put(run: Run, table: str, rows: pd.DataFrame) -> None:
-    run.lake.append(table, lambda existing: run.lake.frame(table, rows))
+from wattcast.monitoring.measures.drift import FEATURES, TrainingReference
+from wattcast.runtime.context import Run
+from wattcast_models.artifact.files import read_artifact, shipped_artifact
 
 
 @pytest.fixture
@@ -117,7 +41,7 @@ def lake(once: Run) -> Run:
         forecast_id=newest["building_id"], purpose="live", issued_at=AS_OF, method="model", model_name="m", model_version="1",
         target_hour=[[AS_OF.to_pydatetime()]] * len(newest), warnings=[[] for _ in BUILDINGS], created_at=AS_OF, **lists,
     ))  # fmt: skip
-    return Run(once.lake, once.broker, once.settings.with_changes(monitoring={"contracts_hours": 0}).model_copy(
+    return replace(once, settings=once.settings.with_changes(monitoring={"contracts_hours": 0}).model_copy(
         update={"state": once.settings.state}))  # fmt: skip
 
 
@@ -129,7 +53,7 @@ def measured(run: Run) -> pd.Series:
 
 
 def expected(run: Run) -> dict[tuple[str, str, str], float]:
-    """The measures computed anew, straight from the stored rows and the words of the guide, without the monitor's functions."""
+    """The measures computed from the stored rows as the guide defines them, without the monitor's functions."""
     at = AS_OF - pd.Timedelta(minutes=4)  # the newest arrival: 61 minutes after 11:00
     made: dict[tuple[str, str, str], float] = {}
     got = run.lake.table("received_readings").toPandas()
@@ -196,7 +120,7 @@ def _expected_drift(run: Run, at: pd.Timestamp) -> dict[tuple[str, str, str], fl
         .drop_duplicates(["building_id", "hour"], keep="last")
     )
     start = at - pd.Timedelta(days=7)
-    reference = Reference.of(read(shipped_artifact())[0]["reference"])
+    reference = TrainingReference.parse(read_artifact(shipped_artifact())[0]["reference"])
     for name in FEATURES:
         values = []
         for building in BUILDINGS:
@@ -224,7 +148,7 @@ def test_measures_are_those_of_pandas_on_the_same_stored_doubles(lake: Run) -> N
     assert len(wanted) > 80
 
 
-def test_alerts_are_rows_and_messages_are_not_repeated_and_are_resolved(lake: Run) -> None:
+def test_alerts_are_rows_and_messages_and_are_not_repeated_and_are_resolved(lake: Run) -> None:
     work(lake, MONITOR, ALERTS)
     rows = lake.lake.table("alerts").toPandas()
     raised = {(row.rule, row.subject) for row in rows.itertuples()}
@@ -263,7 +187,7 @@ def test_alerts_are_rows_and_messages_are_not_repeated_and_are_resolved(lake: Ru
 class Hook(BaseHTTPRequestHandler):
     """A webhook that refuses the first request."""
 
-    got: list[dict[str, Any]] = []  # noqa: RUF012 (emptied by the fixture)
+    received: list[dict[str, Any]] = []  # noqa: RUF012 (emptied by the fixture)
     refused = 0
 
     def do_POST(self) -> None:
@@ -272,7 +196,7 @@ class Hook(BaseHTTPRequestHandler):
             Hook.refused = 1
             self.send_error(503)
             return
-        Hook.got.append(body)
+        Hook.received.append(body)
         self.send_response(204)
         self.end_headers()
 
@@ -281,24 +205,24 @@ class Hook(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hook() -> Iterator[str]:
-    Hook.got, Hook.refused = [], 0
+    Hook.received, Hook.refused = [], 0
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}/"
     server.shutdown()
 
 
-def test_webhook_is_told_each_change_once_also_after_a_refusal(lake: Run, hook: str) -> None:
-    told = Run(lake.lake, lake.broker, lake.settings.with_changes(alerts={"webhook": SecretStr(hook)}).model_copy(
+def test_webhook_gets_each_change_once_also_after_a_refused_request(lake: Run, hook: str) -> None:
+    delivering = replace(lake, settings=lake.settings.with_changes(alerts={"webhook": SecretStr(hook)}).model_copy(
         update={"state": lake.settings.state}))  # fmt: skip
-    work(told, MONITOR)
-    assert (Hook.refused, Hook.got) == (1, [])
-    work(told, MONITOR)
+    work(delivering, MONITOR)
+    assert (Hook.refused, Hook.received) == (1, [])
+    work(delivering, MONITOR)
     rows = lake.lake.table("alerts").toPandas()
-    sent = [(each["alert_id"], each["state"]) for body in Hook.got for each in body["alerts"]]
+    sent = [(each["alert_id"], each["state"]) for body in Hook.received for each in body["alerts"]]
     assert sorted(sent) == sorted(zip(rows["alert_id"], rows["state"], strict=True))
-    work(told, MONITOR)
-    assert len(Hook.got) == 1
+    work(delivering, MONITOR)
+    assert len(Hook.received) == 1
 
 
 @needs_prometheus

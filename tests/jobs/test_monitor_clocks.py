@@ -1,46 +1,46 @@
-"""The monitor where readings are of long ago: what carries the machine's time is told by it, and what was begun is known."""
+"""The monitor on readings of years ago: measures with the machine's time follow that clock, all others the readings."""
 
-import fcntl
-import json
-import os
-from datetime import datetime, timedelta
+import logging
+import subprocess
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from jobs.monitor import MONITOR, monitor
+from tests.jobs.monitored import put
 from tests.jobs.steps import work
-from tests.jobs.test_monitor import put
 
-import monitor
-from monitor import MONITOR, check_contracts, retrain, this_machine
-from wattcast import expectations
-from wattcast.job import Run
+from wattcast.monitoring.alerting.retraining import last_training_start, record_training_start
+from wattcast.monitoring.context import newest_arrival
+from wattcast.monitoring.measures import contract_checks
+from wattcast.runtime.context import Run, build_run
+from wattcast.times import now_utc
 
 ARRIVAL = datetime(2019, 3, 20, 12, 1)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+READING = {
+    "building_id": "b", "device_id": "b", "measured_at": ARRIVAL - 61 * MINUTE, "energy_usage_kwh": 1.0, "accepted": True,
+    "kafka_topic": "readings", "kafka_partition": 0, "kafka_offset": 0, "kafka_timestamp": ARRIVAL, "rejected_for": [],
+    "schema_version": 1,
+}  # fmt: skip
 
 
 @pytest.fixture
 def replay(once: Run) -> Run:
     """One reading of years ago; contracts are checked every two days."""
-    reading = {
-        "building_id": "b", "device_id": "b", "measured_at": ARRIVAL - 61 * MINUTE, "energy_usage_kwh": 1.0, "accepted": True,
-        "kafka_topic": "readings", "kafka_partition": 0, "kafka_offset": 0, "kafka_timestamp": ARRIVAL, "rejected_for": [],
-        "schema_version": 1,
-    }  # fmt: skip
-    put(once, "received_readings", pd.DataFrame([reading]))
+    put(once, "received_readings", pd.DataFrame([READING]))
     own = once.settings.with_changes(monitoring={"contracts_hours": 48}).model_copy(
         update={"state": once.settings.state}
     )
-    return Run(type(once.lake)(once.spark, own, once=True), once.broker, own)
+    return build_run(once.spark, own, once=True)
 
 
 def measured(*rows: tuple[datetime, str, str, str, float]) -> pd.DataFrame:
-    """Rows of `health`: when, by the machine, the measure, of what, and its value."""
-    made = pd.DataFrame(rows, columns=["as_of", "measure", "scope", "subject", "value"])
-    return made.assign(measured_at=made["as_of"])
+    """Rows of `health`: as_of by the machine, measure, scope, subject and value."""
+    table = pd.DataFrame(rows, columns=["as_of", "measure", "scope", "subject", "value"])
+    return table.assign(measured_at=table["as_of"])
 
 
 def checked(now: datetime, failures: float = 0.0, ago: timedelta = HOUR) -> pd.DataFrame:
@@ -63,8 +63,21 @@ def open_alert(rule: str, scope: str, subject: str) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def test_a_query_that_lags_is_told_in_a_replay_too(replay: Run) -> None:
-    now = this_machine()
+def test_a_record_stamped_months_ahead_of_the_hours_does_not_make_the_others_silent(replay: Run) -> None:
+    ahead = READING | {"building_id": "x", "kafka_offset": 1, "kafka_timestamp": ARRIVAL + timedelta(days=300)}
+    put(replay, "received_readings", pd.DataFrame([ahead]))
+    assert newest_arrival(replay.lake, now_utc()) == ARRIVAL + timedelta(days=300)
+    hour = {"building_id": "b", "hour": ARRIVAL - 61 * MINUTE, "available_at": ARRIVAL, "revision": 1, "as_of": ARRIVAL}
+    put(
+        replay,
+        "hourly_usage",
+        pd.DataFrame([hour | {"energy_usage_kwh": 1.0, "readings_seen": 1, "quality_flags": []}]),
+    )
+    assert newest_arrival(replay.lake, now_utc()) == ARRIVAL
+
+
+def test_a_query_that_lags_raises_an_alert_in_a_replay_too(replay: Run) -> None:
+    now = now_utc()
     progress = [
         (now - ago * MINUTE, measure, "query", "ingest", value)
         for ago in (20, 10, 1)
@@ -76,8 +89,8 @@ def test_a_query_that_lags_is_told_in_a_replay_too(replay: Run) -> None:
     assert not {rule for rule, _, _ in alerts(replay)} & {"no_check_in", "contract_broken"}
 
 
-def test_what_is_wrong_goes_on_though_nothing_was_heard_of_it_for_a_day(replay: Run) -> None:
-    now = this_machine()
+def test_an_alert_stays_open_though_its_subject_was_not_measured_for_a_day(replay: Run) -> None:
+    now = now_utc()
     silent = measured((now - 10 * MINUTE, "check_in_minutes", "query", "ingest", 1490.0))
     put(replay, "health", pd.concat([silent, checked(now, 2.0, ago=47 * HOUR)]))
     put(replay, "alerts", open_alert("no_check_in", "query", "ingest"))
@@ -86,32 +99,30 @@ def test_what_is_wrong_goes_on_though_nothing_was_heard_of_it_for_a_day(replay: 
         work(replay, MONITOR)
         assert {state for rule, _, state in alerts(replay) if rule in ("no_check_in", "contract_broken")} == {"firing"}
     ages = replay.lake.table("health").where("measure = 'check_in_minutes'").orderBy("as_of").toPandas()
-    grown = (ages["as_of"] - ages["as_of"].iloc[0]).dt.total_seconds() / 60 + 1490
-    assert list(ages["value"]) == pytest.approx(list(grown), abs=0.1)
-    assert len(ages) == 3  # also while the clock of the readings stands still
+    expected = (ages["as_of"] - ages["as_of"].iloc[0]).dt.total_seconds() / 60 + 1490
+    assert list(ages["value"]) == pytest.approx(list(expected), abs=0.1)
+    assert len(ages) == 3  # a row for each evaluation, although the clock of the readings stands still
 
 
-def test_a_broken_contract_is_told_at_once_and_the_check_is_remembered(
+def test_a_failed_contract_raises_an_alert_at_once_and_is_checked_again_only_when_due(
     replay: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(expectations, "check", partial(expectations.check, names=("hourly_usage",)))
+    monkeypatch.setattr(contract_checks, "check_tables", partial(contract_checks.check_tables, names=("hourly_usage",)))
     hour = {"building_id": "b", "hour": ARRIVAL - HOUR, "available_at": ARRIVAL, "revision": 1, "energy_usage_kwh": 1.0,
             "readings_seen": 1, "coverage": 7.0, "quality_flags": [], "as_of": ARRIVAL}  # fmt: skip
     put(replay, "hourly_usage", pd.DataFrame([hour]))
     work(replay, MONITOR)
     assert ("contract_broken", "hourly_usage", "firing") in alerts(replay)
-    assert not check_contracts(replay, this_machine() + 47 * HOUR)
-    assert check_contracts(replay, this_machine() + 49 * HOUR)
-    assert not check_contracts(replay, this_machine() + 50 * HOUR)
+    assert not monitor(replay).check_contracts(now_utc() + 47 * HOUR)
+    assert monitor(replay).check_contracts(now_utc() + 49 * HOUR)
+    assert not monitor(replay).check_contracts(now_utc() + 50 * HOUR)
 
 
-def test_alerts_are_told_whatever_becomes_of_the_check_of_contracts(
-    replay: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_alerts_are_raised_before_a_contract_check_that_fails(replay: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any, **__: Any) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(expectations, "check", fails)
+    monkeypatch.setattr(contract_checks, "check_tables", fails)
     put(replay, "hourly_usage", pd.DataFrame([{
         "building_id": "b", "hour": ARRIVAL - 24 * HOUR, "available_at": ARRIVAL, "revision": 1, "energy_usage_kwh": 1.0,
         "readings_seen": 1, "quality_flags": [], "as_of": ARRIVAL,
@@ -121,49 +132,30 @@ def test_alerts_are_told_whatever_becomes_of_the_check_of_contracts(
     assert alerts(replay) == {("no_forecast", "fleet", "firing")}
 
 
-TRAINING = """
-import json, sys
-from pathlib import Path
-
-folder = Path(__file__).parent
-(folder / "asked").write_text(json.dumps(sys.argv[1:]))  # waits until it is read
-(folder / "go_on").read_text()  # waits until it is written
-"""
-
-
-@pytest.fixture
-def training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A program in the place of the training that says how it was called and ends when it is told to."""
-    folder = tmp_path / "jobs"
-    folder.mkdir()
-    (folder / "train.py").write_text(TRAINING)
-    for name in ("asked", "go_on"):
-        os.mkfifo(folder / name)
-    monkeypatch.setattr(monitor, "project_folder", lambda _: folder)
-    return folder
+def test_the_monitor_starts_no_training_and_names_the_command_that_does(
+    replay: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **_: started.append(arguments))
+    settings = replay.settings.with_changes(monitoring={"retrain_on_drift": True, "contracts_hours": 0}).model_copy(
+        update={"state": replay.settings.state}
+    )
+    put(replay, "alerts", open_alert("input_drift", "feature", "occupancy"))
+    put(replay, "health", measured((now_utc(), "input_drift_ks", "feature", "occupancy", 0.9)))
+    with caplog.at_level(logging.WARNING):
+        work(build_run(replay.spark, settings, once=True), MONITOR)
+    assert started == []
+    assert ("input_drift", "occupancy", "firing") in alerts(replay)
+    assert caplog.text.count("no longer starts trainings: schedule `wattcast retrain`") == 1
+    assert replay.lake.table("health").where("measure = 'retraining_started'").isEmpty()
 
 
-def trainings(run: Run) -> list[tuple[datetime, str]]:
-    rows = run.lake.table("health").where("measure = 'retraining_started'").orderBy("as_of").collect()
-    return [(row.as_of, row.details) for row in rows]
-
-
-def test_drift_starts_one_training_at_a_time_and_the_gate_decides(replay: Run, training: Path) -> None:
-    now, state = datetime(2026, 3, 20, 12), replay.settings.state.resolve()
-    retrain(replay, now, set())
-    assert trainings(replay) == []
-    retrain(replay, now, {"input_drift", "accuracy_worse_than_naive"})
-    because = "accuracy_worse_than_naive, input_drift"
-    assert trainings(replay) == [(now, because)]
-    asked = ["--out", str(state / "retrained"), "--begin-anew", "--promote"]
-    assert json.loads((training / "asked").read_text()) == asked
-    retrain(replay, now + HOUR, {"input_drift"})  # too early
-    retrain(replay, now + 25 * HOUR, {"input_drift"})  # the last one goes on
-    assert trainings(replay) == [(now, because)]
-    (training / "go_on").write_text("")
-    with (state / "logs" / "retrain.log").open("ab") as told:
-        fcntl.flock(told, fcntl.LOCK_EX)  # it has ended
-    retrain(replay, now + 25 * HOUR, {"input_drift"})
-    assert trainings(replay) == [(now, because), (now + 25 * HOUR, "input_drift")]
-    assert json.loads((training / "asked").read_text()) == asked
-    (training / "go_on").write_text("")
+def test_a_training_start_is_a_row_that_spark_reads_and_appends_after(replay: Run) -> None:
+    now = now_utc()
+    record_training_start(replay.settings, now.replace(tzinfo=UTC), ("input_drift",))
+    put(replay, "health", measured((now, "batch_seconds", "query", "ingest", 1.0)))
+    rows = replay.lake.table("health").orderBy("measure").collect()
+    assert [(row.measure, row.as_of, row.details) for row in rows] == [
+        ("batch_seconds", now, None), ("retraining_started", now, "input_drift"),
+    ]  # fmt: skip
+    assert last_training_start(replay.settings.lake_uri, after=now.replace(tzinfo=UTC) - HOUR)

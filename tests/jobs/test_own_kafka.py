@@ -1,22 +1,22 @@
 """A Kafka of the user's own, which wants TLS and a password, is used by settings alone."""
 
-import os
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from jobs.aggregate import AGGREGATE
+from jobs.forecast import FORECAST
+from jobs.ingest import INGEST
+from jobs.publish import PUBLISH
 from tests.jobs.steps import at, put_buildings, reading, send, work
-from tests.monitoring.prometheus import free_port
+from tests.lib.monitoring.prometheus import free_port
 
-from aggregate import AGGREGATE
-from forecast import FORECAST
-from ingest import INGEST
-from publish import PUBLISH
 from wattcast.broker import Broker, BrokerUnreachable
-from wattcast.job import Run
-from wattcast.local.embedded.broker_files import java_command, properties
-from wattcast.local.embedded.jars import jars
+from wattcast.embedded.broker_files import java_command, properties
+from wattcast.embedded.jars import jars
+from wattcast.runtime.context import Run
 from wattcast.settings import settings
 
 USER, PASSWORD = "meters", 'a "quoted" \\ pass; word'
@@ -40,7 +40,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         "org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
     )
     (home / "server.properties").write_text(listening + guard)
-    classpath = os.pathsep.join(map(str, jars("broker")))
+    classpath = jars("broker")
     user = f'SCRAM-SHA-512=[name={USER},password="{PASSWORD}"]'
     formatting = ("kafka.tools.StorageTool", "format", "-t", "d2F0dGNhc3QtdGVzdHMtMDE", "-c", "server.properties")
     subprocess.run(
@@ -59,7 +59,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 @pytest.fixture
 def run(once: Run, guarded: dict[str, str]) -> Run:
     settings = once.settings.with_changes(kafka=guarded).model_copy(update={"state": once.settings.state})
-    return Run(once.lake, Broker(settings.kafka), settings)
+    return replace(once, broker=Broker(settings.kafka), settings=settings)
 
 
 def test_readings_come_in_and_forecasts_go_out_with_tls_and_a_password(run: Run) -> None:
@@ -86,7 +86,7 @@ def test_wrong_password_and_unknown_authority_are_said(
     kafka = settings().with_changes(kafka=guarded | wrong | {"request_timeout_seconds": 3}).kafka
     with pytest.raises(BrokerUnreachable, match=f"No Kafka broker answers at {guarded['bootstrap_servers']}") as said:
         Broker(kafka).offsets("readings")
-    assert "is it up, does it speak SASL_SSL, and are user, password and certificate authority right?" in str(
+    assert "Check that it runs with SASL_SSL, and that user, password and certificate authority are right." in str(
         said.value
     )
     assert re.search(why, caplog.text)

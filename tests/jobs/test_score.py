@@ -1,20 +1,20 @@
-"""Scores over real tables: as a plain computation of the stored doubles gives them, whatever comes late, again or never."""
+"""Scores of real tables equal a plain computation from the stored doubles, whatever is late, repeated or missing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import numpy as np
 import pandas as pd
 import pytest
+from jobs.score import SCORE
 from pyspark.sql import SparkSession
 from tests.jobs.scored import DAY, HOUR, append, expected_scores, forecast_row, hour_row, scored
 from tests.jobs.steps import put_buildings, work
 
-from score import SCORE, missing
-from wattcast.broker import Broker
 from wattcast.contracts import contract
-from wattcast.job import Run
-from wattcast.lakehouse import Lakehouse
+from wattcast.lake.views import register_views
+from wattcast.runtime.context import Run, build_run
+from wattcast.scoring.pending import pending_scores
 from wattcast.settings import settings
 
 FIRST, DAYS, LEADS = datetime(2026, 3, 20), 12, 24  # over the change of the clock in London
@@ -24,13 +24,12 @@ EXACT = {"check_dtype": False, "check_exact": False, "rtol": 1e-9, "atol": 0}
 
 
 @pytest.fixture
-def run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """An empty lake; no broker is asked."""
+def run(new_run: Callable[..., Run], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """An empty lake; no broker is used."""
     own = settings().model_copy(update={"state": tmp_path_factory.mktemp("scores")})
-    lake = Lakehouse(spark, own, once=True)
-    lake.create_tables()
-    yield Run(lake, Broker(own.kafka), own)
-    lake.close()
+    run = new_run(own, once=True)
+    yield run
+    run.close()
 
 
 def usage(building: str, number: int) -> float:
@@ -78,7 +77,7 @@ def test_scores_and_views_are_what_plain_pandas_makes_of_the_stored_doubles(run:
 
 def check_views(run: Run, found: pd.DataFrame) -> None:
     """The views of accuracy by their definitions, over the newest score of each forecast hour."""
-    run.lake.register_views()
+    register_views(run.lake)
     newest = found.drop_duplicates(["forecast_id", "lead_hours"], keep="last").assign(
         day=lambda rows: rows.target_hour.dt.date
     )
@@ -118,14 +117,14 @@ def measures(rows: pd.DataFrame) -> pd.Series:
 
 def energies(run: Run, lead_hours: int = 1) -> list[tuple[float, float, float]]:
     """Actual, error and pinball of every score of a lead hour, oldest first."""
-    found = scored(run)
-    found = found[found.lead_hours == lead_hours]
+    scores = scored(run)
+    scores = scores[scores.lead_hours == lead_hours]
     return [
-        tuple(round(each, 9) for each in row) for row in found[["actual_kwh", "error_kwh", "pinball_kwh"]].to_numpy()
+        tuple(round(value, 9) for value in row) for row in scores[["actual_kwh", "error_kwh", "pinball_kwh"]].to_numpy()
     ]
 
 
-def test_a_corrected_actual_makes_another_score_and_the_old_one_stays(run: Run) -> None:
+def test_a_corrected_actual_adds_a_score_and_keeps_the_old_one(run: Run) -> None:
     append(run, "forecasts", [forecast_row("a", FIRST, [10.0, 10.0])])
     append(run, "hourly_usage", [hour_row("a", FIRST, 9.5)])
     work(run, SCORE)
@@ -140,11 +139,11 @@ def test_a_corrected_actual_makes_another_score_and_the_old_one_stays(run: Run) 
     after = scored(run)
     pd.testing.assert_frame_equal(after[after.available_at == FIRST + HOUR].reset_index(drop=True), before)
     assert list(after.available_at) == [FIRST + HOUR, FIRST + 50 * HOUR]
-    run.lake.register_views()
+    register_views(run.lake)
     assert [row.mae_kwh for row in run.spark.table("accuracy_by_building").collect()] == [2.0]
 
 
-def test_a_partial_hour_makes_no_score_until_it_is_whole(run: Run) -> None:
+def test_a_partial_hour_has_no_score_until_it_is_complete(run: Run) -> None:
     append(run, "forecasts", [forecast_row("a", FIRST, [10.0, 10.0])])
     append(run, "hourly_usage", [hour_row("a", FIRST, 5.0, coverage=0.5), hour_row("a", FIRST + HOUR, 8.0)])
     work(run, SCORE)
@@ -165,21 +164,19 @@ def test_a_backfill_after_the_actuals_is_scored_under_its_purpose(run: Run) -> N
     assert dict(check(run).purpose.value_counts()) == {"live": LEADS, "again": LEADS}
 
 
-def test_a_score_that_a_crash_lost_or_a_lost_checkpoint_asks_for_again_is_there_once(
-    run: Run, spark: SparkSession
-) -> None:
+def test_a_score_lost_in_a_crash_or_repeated_after_a_lost_checkpoint_exists_once(run: Run, spark: SparkSession) -> None:
     append(run, "hourly_usage", [hour_row("a", FIRST + HOUR * number, 10.0 + number) for number in range(48)])
     append(run, "forecasts", [forecast_row("a", FIRST + HOUR * origin, [11.0] * 6) for origin in range(30, 42)])
     work(run, SCORE)
     before = check(run)
-    run.lake.close()
+    run.close()
     path = run.lake.path("forecast_scores")
     spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('delta.appendOnly' = 'false')")
     spark.sql(f"DELETE FROM delta.`{path}` WHERE lead_hours > 3")
     elsewhere = run.settings.model_copy(update={"checkpoints": run.settings.checkpoints_uri + "-new"})
-    again = Run(Lakehouse(spark, elsewhere, once=True), run.broker, elsewhere)
+    again = build_run(spark, elsewhere, once=True)
     work(again, SCORE)
-    again.lake.close()
+    again.close()
     pd.testing.assert_frame_equal(scored(run).drop(columns="scored_at"), before.drop(columns="scored_at"))
 
 
@@ -187,16 +184,16 @@ def test_scores_read_no_more_of_the_history_than_their_window(run: Run) -> None:
     for day in range(0, 40, 8):
         append(run, "hourly_usage", [hour_row("a", FIRST + DAY * day + HOUR * number, 10.0) for number in range(192)])
         append(
-            run, "forecasts", [forecast_row("a", FIRST + DAY * (day + each), [10.0] * LEADS) for each in range(1, 7)]
+            run, "forecasts", [forecast_row("a", FIRST + DAY * (day + later), [10.0] * LEADS) for later in range(1, 7)]
         )
     append(run, "hourly_usage", [hour_row("a", FIRST + DAY * 40, 12.0)])
     append(run, "forecasts", [forecast_row("a", FIRST + DAY * 40, [10.0] * LEADS)])
     batch = run.spark.createDataFrame([("a", FIRST + DAY * 40)], "building_id string, hour timestamp")
-    wanted = missing(run, batch, run.lake.snapshot("forecast_scores"))
-    assert wanted is not None
-    files = {file.split("/lake/")[1] for file in wanted.inputFiles()}
+    pending = pending_scores(run, batch, run.lake.snapshot("forecast_scores"))
+    assert pending is not None
+    files = {file.split("/lake/")[1] for file in pending.inputFiles()}
     assert (
         len([file for file in files if file.startswith("hourly_usage")]) <= 3
     )  # of the hour, the day and the week before
     assert len([file for file in files if file.startswith("forecasts/")]) <= 1
-    assert [row.lead_hours for row in wanted.collect()] == [1]
+    assert [row.lead_hours for row in pending.collect()] == [1]

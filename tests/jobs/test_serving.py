@@ -8,18 +8,18 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from jobs.aggregate import AGGREGATE
+from jobs.forecast import FORECAST
+from jobs.ingest import INGEST
+from jobs.publish import PUBLISH
 from tests.jobs.steps import at, command, put_buildings, reading, send, wait_until, work
+from tests.lib.monitoring.prometheus import free_port
 from tests.lib.serving.conftest import served, settings_of
-from tests.monitoring.prometheus import free_port
 
-from aggregate import AGGREGATE
-from forecast import FORECAST
-from ingest import INGEST
-from publish import PUBLISH
-from serve import Following
-from wattcast.job import Run
-from wattcast_models.artifact import shipped_artifact
-from wattcast_models.predictor import Predictor
+from wattcast.cli.model_follower import ModelFollower
+from wattcast.runtime.context import Run
+from wattcast_models.artifact.files import shipped_artifact
+from wattcast_models.artifact.predictor import Predictor
 
 BUILDINGS = ("long", "short")
 
@@ -88,12 +88,12 @@ def test_posted_readings_get_the_forecast_that_the_job_makes(once: Run) -> None:
 
 
 def test_process_that_is_ended_makes_place_for_another(tmp_path: Path) -> None:
-    with Following(settings_of(tmp_path)) as following:
-        forecaster = following.forecaster()
+    with ModelFollower(settings_of(tmp_path)) as follower:
+        forecaster = follower.forecaster()
         first = forecaster.executor()
         hangs = first.submit(signal.pause)
         assert first.submit(abs, -1) is not None
-        forecaster.end()
+        forecaster.terminate()
         with pytest.raises(BrokenProcessPool):
             hangs.result(60)
         assert forecaster.executor().submit(abs, -1).result(60) == 1

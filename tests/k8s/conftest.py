@@ -1,4 +1,4 @@
-"""One cluster for all tests that need one; `make test-k8s` builds what it is made of first."""
+"""One cluster for all tests that need one; `make test-k8s` builds its parts first."""
 
 import os
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def operator(cluster: Cluster) -> Cluster:
-    """The cluster with the Spark operator, installed by its own chart with the rights that this gives."""
+    """The cluster with the Spark operator, installed by its chart with the permissions of the chart."""
     for each in (NAMESPACE, TRIAL):
         cluster.kubectl("create", "namespace", each)
     values = {
@@ -94,7 +94,7 @@ def live(operator: Cluster) -> Live:
 
 @pytest.fixture(scope="session")
 def readings(live: Live) -> Live:
-    """Readings and metadata of the buildings are there, and nothing is sent yet."""
+    """Files with readings and metadata of the buildings; nothing is sent yet."""
     size = ("--buildings", str(BUILDINGS), "--days", str(DAYS), "--interval-minutes", "60")
     live.console("wattcast", "simulate", READINGS, *size)
     live.import_buildings()
@@ -102,7 +102,7 @@ def readings(live: Live) -> Live:
 
 
 def _volume(cluster: Cluster, name: str, size: str) -> Path:
-    """A folder of this machine as a volume that a claim of that size gets."""
+    """A folder of this machine as a volume for a claim of this size."""
     folder = cluster.run_folder / "volumes" / name
     folder.mkdir(parents=True)
     folder.chmod(0o777)  # Kubernetes gives folders of a node to no group

@@ -1,4 +1,4 @@
-"""An environment that is deployed in the test cluster, as a test sees it."""
+"""Access of the tests to an environment that is deployed in the test cluster."""
 
 import json
 import subprocess
@@ -15,7 +15,9 @@ from tests.k8s.cluster.node import ROOT, Cluster, Completed
 
 from wattcast.contracts import contract
 from wattcast.deploy.applications import STATE, application
-from wattcast.deploy.manifests import Manifest, Target, manifest
+from wattcast.deploy.manifests.documents import Manifest
+from wattcast.deploy.manifests.pod_template import Target
+from wattcast.deploy.manifests.spark_application import manifest
 
 OVERLAY = Path(__file__).parent / "overlay"
 CONSOLE = ROOT / "k8s" / "console.yaml"
@@ -35,14 +37,14 @@ class Live:
     state: Path
 
     def wattcast(self, *arguments: str) -> Completed:
-        """The command, as an operator runs it on a machine that reaches the cluster."""
+        """Run a command on a machine that reaches the cluster."""
         return self.cluster.run("wattcast", *arguments)
 
     def kubectl(self, *arguments: str, check: bool = True, stdin: str | None = None) -> Completed:
         return self.cluster.kubectl("--namespace", NAMESPACE, *arguments, check=check, stdin=stdin)
 
     def new_console(self, image: str) -> None:
-        """Put the pod to work in there, in the place of one that is there."""
+        """Create the console pod, replacing an existing one."""
         pod = yaml.safe_load(CONSOLE.read_text(encoding="utf-8"))
         pod["spec"]["containers"][0]["image"] = image
         self.kubectl("delete", "pod", "console", "--ignore-not-found", "--grace-period=0", "--force")
@@ -50,7 +52,7 @@ class Live:
         self.kubectl("wait", "--for=condition=Ready", "pod/console", "--timeout=120s")
 
     def console(self, *command: str) -> str:
-        """What a command prints in the pod that is there to work in.
+        """The output of a command in the console pod.
 
         Raises:
             AssertionError: it failed, with what it said.
@@ -63,7 +65,7 @@ class Live:
         self.console("env", *settings, "wattcast", "buildings", "import", file)
 
     def replay_of_day(self, day: int) -> "subprocess.Popen[str]":
-        """The readings of one day (the first is 1) are being sent."""
+        """A process that sends the readings of one day (the first is 1)."""
         begin, end = (f"2026-01-{each:02}" for each in (day, day + 1))
         return self.console_in_background("wattcast", "replay", READINGS, "--from", begin, "--to", end)
 
@@ -94,7 +96,7 @@ class Live:
         }
 
     def log(self, name: str) -> str:
-        """What the driver of an application has written; nothing while there is none."""
+        """The log of an application's driver; empty while there is none."""
         return self.kubectl("logs", f"{name}-driver", check=False).stdout
 
     def on_this_machine(self, path: str) -> Path:
@@ -105,18 +107,21 @@ class Live:
         return DeltaTable(str(self.state / lake / name)).to_pandas()
 
     def in_hand(self, query: str, action: Callable[[], "subprocess.Popen[str]"]) -> "subprocess.Popen[str]":
-        """Begin to send, and return when the query has a batch of it in hand."""
+        """Begin to send, and return when the query processes a batch of it."""
         begun = self.batches(query)[0]
         sending = action()
-        self.until("a batch is in hand", lambda: self.batches(query)[0] > begun, 120)
+        self.cluster.until("a batch is in hand", lambda: self.batches(query)[0] > begun, 120, look_seconds=0.1)
         return sending
 
     def assert_arrived(self, *, days: int) -> None:
-        """All readings of the first days are rows, their hours too, and every record of Kafka is one row."""
+        """Each reading of the first days is one row, and each of their hours too."""
         rows = BUILDINGS * 24 * days
         for table in ("received_readings", "hourly_usage"):
             self.wait_for_rows(table, rows)
         assert len(self.table("received_readings")) == rows
+
+    def assert_audit_is_clean(self) -> None:
+        """Every record of Kafka since the first one is one row: no step before has lost or doubled one."""
         audit = json.loads(self.console("wattcast", "audit", "--json"))
         assert audit["clean"], audit
 
@@ -140,7 +145,7 @@ class Live:
         return DeltaTable.is_deltatable(folder) and measure in set(self.table(table)["measure"])
 
     def is_at_rest(self) -> bool:
-        """Whether the pipeline has no batch in hand."""
+        """Whether the pipeline processes no batch."""
         return all(ended == begun for begun, ended in map(self.batches, QUERIES))
 
     def batches(self, query: str) -> tuple[int, int]:
@@ -166,15 +171,14 @@ class Live:
         self.kubectl("create", "-f", "-", stdin=json.dumps(made))
 
     def what_is_wrong(self, name: str) -> str:
-        """What `wattcast status` says of an application; nothing if all is well."""
+        """What `wattcast status` reports as wrong with an application; empty if nothing is."""
         said = self.wattcast("status", "--target", "k8s", "--namespace", NAMESPACE, "--json")
         found = {each["name"]: each["wrong"] for each in json.loads(said.stdout)["applications"]}
         return str(found[name] or "")
 
 
 def light(made: Manifest) -> Manifest:
-    """The same, asking for so little of the node that there is room beside all else: what the tests run at once wants more
-    processors than it has."""
+    """The manifest with small CPU requests: the tests run more at once than the CPUs of the node would admit."""
     spec = made["spec"].get("template", made["spec"])
     for role in ("driver", "executor"):
         spec[role]["coreRequest"] = "50m"

@@ -1,4 +1,4 @@
-"""What the real API server and the operator's webhook let in: all that the project declares, and nothing that is wrong."""
+"""The real API server and the operator's webhook admit every manifest of the project and refuse wrong ones."""
 
 import json
 import os
@@ -13,26 +13,27 @@ from tests.k8s.cluster.node import ROOT, Cluster, Completed
 from tests.k8s.live import TRIAL
 
 from wattcast.deploy.applications import APPLICATIONS, application
-from wattcast.deploy.manifests import Manifest, manifest
+from wattcast.deploy.manifests.documents import Manifest
+from wattcast.deploy.manifests.spark_application import manifest
 
 K8S = ROOT / "k8s"
-DEPLOYMENTS = {  # the folders that a deployment is made of: an overlay and what is added to it
+DEPLOYMENTS = {  # the folders of a deployment: an overlay and its components
     "dev": ("overlays/dev",),
     "dev with forecasts on GPUs": ("overlays/dev", "components/gpu-forecasts"),
     "prod with all servers": ("overlays/prod", "components/model-serving", "components/monitoring"),
     "prod in an object store with GPUs": ("overlays/prod", "components/object-store", "components/gpu"),
-    "rights of who deploys": ("deployer",),
+    "permissions of deployers": ("deployer",),
 }
 
 
-def tried(cluster: Cluster, documents: str) -> Completed:
-    """What the server says of documents that it would apply."""
+def dry_run(cluster: Cluster, documents: str) -> Completed:
+    """The result of a dry run of documents on the server."""
     try_out = ("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-")
     return cluster.kubectl("--namespace", TRIAL, *try_out, check=False, stdin=documents)
 
 
 def kustomized(cluster: Cluster, folder: Path, base: str, *components: str) -> str:
-    """An overlay in the namespace for trials."""
+    """An overlay in the trial namespace."""
 
     def path(name: str) -> str:
         return os.path.relpath(K8S / name, folder)
@@ -43,16 +44,16 @@ def kustomized(cluster: Cluster, folder: Path, base: str, *components: str) -> s
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
-def test_every_document_of_a_deployment_is_let_in(operator: Cluster, name: str, tmp_path: Path) -> None:
+def test_every_document_of_a_deployment_is_admitted(operator: Cluster, name: str, tmp_path: Path) -> None:
     documents = kustomized(operator, tmp_path.resolve(), *DEPLOYMENTS[name])
-    done = tried(operator, documents)
+    done = dry_run(operator, documents)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == len([each for each in yaml.safe_load_all(documents) if each])
 
 
 @pytest.mark.parametrize("name", [each.name for each in APPLICATIONS])
-def test_every_application_is_let_in(operator: Cluster, name: str) -> None:
-    done = tried(operator, (K8S / "spark-apps" / f"{name}.yaml").read_text(encoding="utf-8"))
+def test_every_application_is_admitted(operator: Cluster, name: str) -> None:
+    done = dry_run(operator, (K8S / "spark-apps" / f"{name}.yaml").read_text(encoding="utf-8"))
     assert done.returncode == 0, done.stderr
 
 
@@ -112,6 +113,6 @@ WRONG: dict[str, tuple[Callable[[], Manifest], str]] = {
 
 @pytest.mark.parametrize(("change", "said"), WRONG.values(), ids=WRONG)
 def test_wrong_application_is_refused(operator: Cluster, change: Callable[[], Manifest], said: str) -> None:
-    done = tried(operator, json.dumps(change()))
+    done = dry_run(operator, json.dumps(change()))
     assert done.returncode != 0
     assert said in done.stderr

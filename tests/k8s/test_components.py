@@ -1,4 +1,4 @@
-"""What an overlay can add beside the Spark applications, and the rights of who deploys it."""
+"""The components that an overlay can add, and the permissions of deployers."""
 
 import os
 import re
@@ -11,10 +11,12 @@ import pytest
 import yaml
 from tests.k8s.test_overlays import CRDS, K8S, Document, applications, built, documents, of_kind, references
 
-from wattcast.deploy.checks import problems
-from wattcast.deploy.manifests import API_VERSION, METRICS_PORT, Target
-from wattcast.deploy.rendering import rendered
+from wattcast.deploy.manifests.documents import API_VERSION
+from wattcast.deploy.manifests.pod_template import METRICS_PORT, Target
+from wattcast.deploy.manifests.rendering import rendered_documents
+from wattcast.deploy.manifests.validation import problems
 
+README = K8S / "README.md"
 COMPONENTS = ["api", "model-serving", "monitoring"]
 SERVERS = ["api", "model-serving"]
 SPARK_UI = 4040
@@ -22,7 +24,7 @@ PARTS = "app.kubernetes.io/part-of"
 
 
 def overlay(folder: Path, *components: str, base: str = "prod") -> Path:
-    """An overlay of one's own: one of the project with components."""
+    """A custom overlay: one of the project with components."""
 
     def path(name: str) -> str:
         return os.path.relpath(K8S / name, folder)
@@ -36,7 +38,7 @@ def overlay(folder: Path, *components: str, base: str = "prod") -> Path:
 
 @pytest.fixture
 def everything(tmp_path: Path) -> list[Document]:
-    """Production with all that can be added."""
+    """Production with all components."""
     return built(overlay(tmp_path, "model-serving", "monitoring"))
 
 
@@ -53,24 +55,24 @@ def test_all_components_fit_the_schemas_and_the_rules_and_find_what_they_refer_t
     assert of_kind(everything, "Deployment").keys() == {"api", "model-serving", "prometheus", "logs"}
 
 
-def test_kustomize_makes_what_these_tests_make_of_an_overlay(everything: list[Document], tmp_path: Path) -> None:
+def test_kustomize_renders_an_overlay_as_these_tests_do(everything: list[Document], tmp_path: Path) -> None:
     if not (shutil.which("kubectl") or shutil.which("kustomize")):
         pytest.skip("needs kubectl or kustomize")
 
     def by_name(found: list[Document]) -> dict[tuple[str, str], Document]:
-        """But for what the namespace of an overlay changes."""
+        """Without what the namespace of an overlay changes."""
         kept = [each for each in found if each["kind"] not in ("Namespace", "RoleBinding")]
         return {(each["kind"], each["metadata"]["name"]): {**each, "metadata": {}} for each in kept}
 
-    assert by_name(rendered(str(tmp_path))) == by_name(everything)
+    assert by_name(rendered_documents(str(tmp_path))) == by_name(everything)
 
 
-def test_another_image_is_that_of_all_that_is_wattcast(everything: list[Document], tmp_path: Path) -> None:
+def test_other_image_is_used_wherever_wattcast_runs(everything: list[Document], tmp_path: Path) -> None:
     file = tmp_path / "all.yaml"
     file.write_text(
         yaml.safe_dump_all(everything).replace(Target().image, "registry:5000/energy@sha256:0a"), encoding="utf-8"
     )
-    made = rendered("", manifests=str(file), image="wattcast:2")
+    made = rendered_documents("", manifests=str(file), image="wattcast:2")
     images = re.findall(r"^ *(?:- )?image: (.+)$", yaml.safe_dump_all(made), re.MULTILINE)
     assert set(images) == {"wattcast:2", "prom/prometheus:v3.5.0", "grafana/alloy:v1.10.0"}
 
@@ -114,7 +116,7 @@ def test_lake_of_a_server_is_in_the_object_store_where_that_of_the_jobs_is(name:
     assert ("PersistentVolumeClaim", "wattcast-state") not in set(references(made))
 
 
-def test_prometheus_asks_the_pods_that_say_so_and_those_of_the_api_with_a_key(
+def test_prometheus_scrapes_the_annotated_pods_and_the_api_with_a_key(
     everything: list[Document], tmp_path: Path
 ) -> None:
     config = yaml.safe_load(of_kind(everything, "ConfigMap")["prometheus"]["data"]["prometheus.yml"])
@@ -152,7 +154,7 @@ def test_prometheus_asks_the_pods_that_say_so_and_those_of_the_api_with_a_key(
         assert done.returncode == 0, done.stderr
 
 
-def test_whoever_is_scraped_lets_prometheus_in(everything: list[Document]) -> None:
+def test_scraped_pods_admit_prometheus(everything: list[Document]) -> None:
     policies = of_kind(everything, "NetworkPolicy")
 
     def open_ports(name: str) -> set[int]:
@@ -166,7 +168,7 @@ def test_whoever_is_scraped_lets_prometheus_in(everything: list[Document]) -> No
     assert open_ports("metrics") == {METRICS_PORT, SPARK_UI}  # the API lets in who has a key
 
 
-def test_figures_of_spark_are_asked_for_where_a_driver_has_them(everything: list[Document]) -> None:
+def test_metrics_of_spark_are_scraped_where_a_driver_serves_them(everything: list[Document]) -> None:
     config = yaml.safe_load(of_kind(everything, "ConfigMap")["prometheus"]["data"]["prometheus.yml"])
     jobs = {each["job_name"]: each for each in config["scrape_configs"]}
     conf = applications(everything)["ingest"]["spec"]["sparkConf"]
@@ -213,7 +215,7 @@ def granted(rules: list[Document]) -> set[tuple[str, str, str]]:
     }  # fmt: skip
 
 
-def test_deployer_may_apply_and_put_back_whatever_an_overlay_has(everything: list[Document]) -> None:
+def test_deployer_may_apply_and_roll_back_everything_in_an_overlay(everything: list[Document]) -> None:
     rights = built(K8S / "deployer")
     may = granted(
         [rule for kind in ("Role", "ClusterRole") for role in of_kind(rights, kind).values() for rule in role["rules"]]
@@ -228,12 +230,27 @@ def test_deployer_may_apply_and_put_back_whatever_an_overlay_has(everything: lis
         assert {(group, KINDS[each["kind"]], verb) for verb in verbs} <= may, each["kind"]
     applied = {(API_VERSION.rpartition("/")[0], "sparkapplications/status", "patch")}
     assert applied | {("", "pods/log", "get"), ("", "events", "list"), ("", "pods", "list")} <= may
+    one_at_a_time = {("coordination.k8s.io", "leases", verb) for verb in ("get", "create", "update")}
+    assert one_at_a_time <= may
 
 
-def test_deployer_has_the_rights_that_it_gives_and_no_others_that_matter(everything: list[Document]) -> None:
+def test_deployer_has_the_permissions_that_it_grants_and_no_others_that_matter(everything: list[Document]) -> None:
     (role,) = of_kind(built(K8S / "deployer"), "Role").values()
     for given in of_kind(everything, "Role").values():
         assert granted(given["rules"]) <= granted(role["rules"]), given["metadata"]["name"]
     assert not any("*" in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]] for rule in role["rules"])
     assert not {"secrets", "pods/exec"} & {resource for _, resource, _ in granted(role["rules"])}
     assert not {"escalate", "bind", "impersonate"} & {verb for _, _, verb in granted(role["rules"])}
+
+
+def test_patch_of_the_readme_restarts_streaming_applications_and_servers(tmp_path: Path) -> None:
+    if not (shutil.which("kubectl") or shutil.which("kustomize")):
+        pytest.skip("needs kubectl or kustomize")
+    (text,) = [block for block in re.findall(r"```yaml\n(.+?)```", README.read_text(), re.DOTALL) if "version" in block]
+    file = overlay(tmp_path) / "kustomization.yaml"
+    file.write_text(f"{file.read_text()}{text}", encoding="utf-8")
+    found = rendered_documents(str(tmp_path))
+    annotated = {each["metadata"]["name"] for each in found if "wattcast/settings-version: '2'" in yaml.safe_dump(each)}
+    concerned = {each["metadata"]["name"] for each in found if each["kind"] in ("SparkApplication", "Deployment")}
+    assert annotated == concerned
+    assert "prometheus.io/scrape" in yaml.safe_dump(applications(found)["ingest"]["spec"]["driver"]["template"])

@@ -1,4 +1,4 @@
-"""The pod to work in by hand has what a driver has, and pod security admits it."""
+"""The console pod has the environment of a driver, and pod security admits it."""
 
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,9 @@ import yaml
 from tests.k8s.test_overlays import documents
 
 from wattcast.deploy.applications import application
-from wattcast.deploy.checks import _of_pod
-from wattcast.deploy.fields import misfits
-from wattcast.deploy.manifests import ACCOUNTS, DRIVER, Target, container, template
+from wattcast.deploy.manifests.pod_security import pod_problems
+from wattcast.deploy.manifests.pod_template import ACCOUNTS, DRIVER, Target, container, pod_template
+from wattcast.deploy.manifests.schemas import schema_errors
 
 FILE = Path(__file__).parents[2] / "k8s/console.yaml"
 
@@ -21,12 +21,12 @@ def console() -> dict[str, Any]:
 
 
 def test_console_is_a_pod_that_the_restricted_level_admits(console: dict[str, Any]) -> None:
-    assert list(misfits(console, {})) == []
-    assert list(_of_pod(console)) == []
+    assert list(schema_errors(console, {})) == []
+    assert list(pod_problems(console)) == []
 
 
 def test_console_takes_leases_as_a_driver_does(console: dict[str, Any]) -> None:
-    """With the account of drivers, which may, and a way to the API server. Without a token it would lock files instead."""
+    """It has the account of drivers, which may write Leases, and reaches the API server. Without a token it would lock files."""
     assert console["spec"]["serviceAccountName"] == ACCOUNTS[DRIVER]
     assert console["spec"]["automountServiceAccountToken"] is True
     base = [
@@ -46,7 +46,7 @@ def test_console_has_the_image_settings_and_volumes_of_a_driver(console: dict[st
     assert here["image"] == target.image
     for field in ("envFrom", "volumeMounts", "securityContext"):
         assert here[field] == there[field], field
-    assert console["spec"]["volumes"] == template(app, target, DRIVER)["spec"]["volumes"]
+    assert console["spec"]["volumes"] == pod_template(app, target, DRIVER)["spec"]["volumes"]
     assert {each["name"]: each["value"] for each in here["env"]}.items() <= {
         each["name"]: each["value"] for each in there["env"]
     }.items()

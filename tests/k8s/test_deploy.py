@@ -1,6 +1,6 @@
-"""`wattcast deploy` and its sisters against a real API server and operator.
+"""The cluster commands against a real API server and operator.
 
-No container is needed: the drivers ask for a scheduler that there is none of, and the tests say how their pods stand.
+No container runs: the drivers ask for a scheduler that does not exist, and the tests set the status of their pods.
 """
 
 import json
@@ -42,7 +42,7 @@ patches:
 
 
 class Deployment:
-    """The command against the cluster, with an overlay of its own, and with a hand on the pods of its drivers."""
+    """Runs commands against the cluster with its own overlay, and sets the status of the drivers' pods."""
 
     def __init__(self, cluster: "Cluster", overlay: Path) -> None:
         self.cluster, self.overlay = cluster, overlay
@@ -63,11 +63,11 @@ class Deployment:
         return self.cluster.kubectl("-n", NAMESPACE, *arguments, check=False).stdout.strip()
 
     def pod(self, app: str) -> str:
-        """The identity of its driver's pod, of those that are not on their way out."""
+        """The uid of the driver's pod."""
         return self.asked("get", "pod", f"{app}-driver", "-o", "jsonpath={.metadata.uid}")
 
     def while_driver(self, app: str, status: dict[str, Any], action: Callable[[], Done]) -> Done:
-        """What an action comes to when the next pod of that driver stands so."""
+        """The result of an action during which the next pod of the driver gets this status."""
         before = self.pod(app)
         with ThreadPoolExecutor() as pool:
             doing = pool.submit(action)
@@ -83,7 +83,7 @@ class Deployment:
         )
 
     def end(self, app: str, state: str) -> None:
-        """Say that an application has ended so, as the operator does after its last attempt."""
+        """Set the final state of an application, as the operator does after its last attempt."""
         ended = json.dumps({"status": {"applicationState": {"state": state}}})
         self.cluster.kubectl(
             "-n", NAMESPACE, "patch", "sparkapplication", app, "--subresource=status", "--type=merge", "-p", ended
@@ -93,7 +93,7 @@ class Deployment:
         self.cluster.until("the cluster comes to it", found, SECONDS)
 
     def things(self) -> list[str]:
-        """All that is in the namespace and could be changed, with its version."""
+        """Every object of the namespace that a deployment could change, with its version."""
         kinds = (
             "serviceaccounts,roles,rolebindings,configmaps,secrets,persistentvolumeclaims,services,statefulsets,"
             "networkpolicies,sparkapplications,scheduledsparkapplications"
@@ -122,7 +122,7 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def deployment(operator: "Cluster", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A namespace with its Secrets, and an overlay for it. The first tests deploy nothing that stays."""
+    """A namespace with its Secrets, and an overlay for it. The first tests leave nothing deployed."""
     overlay = tmp_path_factory.mktemp("overlay").resolve()
     dev = os.path.relpath(OVERLAYS / "dev", overlay)
     (overlay / "kustomization.yaml").write_text(KUSTOMIZATION.format(dev=dev, namespace=NAMESPACE), encoding="utf-8")
@@ -134,7 +134,7 @@ def deployment(operator: "Cluster", tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def running(deployment: Deployment) -> Deployment:
-    """The pipeline as the overlay has it, which runs."""
+    """The pipeline of the overlay, running."""
     if deployment.image() != IMAGE:
         done = deployment.while_driver("pipeline", RUNNING, deployment.deploy)
         assert done.returncode == 0, done.stderr
@@ -145,7 +145,7 @@ def running(deployment: Deployment) -> Deployment:
 
 
 def sentence(done: Done, status: int = 2) -> str:
-    """What a command that ends with that status says last, which is no traceback."""
+    """The last line on stderr of a command that ends with this status and no traceback."""
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
     return done.stderr.splitlines()[-1]
@@ -172,15 +172,15 @@ def placeless(text: str) -> str:
 
 
 REFUSED: dict[str, tuple[Change, str]] = {
-    "a field that there is not": (
+    "unknown field": (
         changed("coreLimit:", "coreLimits:"), "SparkApplication pipeline: spec.executor has no field coreLimits."
     ),
-    "a field of a pod that there is not": (
+    "unknown field of a pod": (
         changed("automountServiceAccountToken: true", "automountToken: true"),
         "SparkApplication pipeline: driver: template.spec has no field automountToken.",
     ),
-    "a kind that there is not": (
-        changed("kind: StatefulSet", "kind: StatefulSets"), "there is no kind StatefulSets of apps/v1."
+    "unknown kind": (
+        changed("kind: StatefulSet", "kind: StatefulSets"), "the API apps/v1 has no kind StatefulSets."
     ),
     "a value that the API server refuses": (
         changed("storage: 10Gi", "storage: ten"), "PersistentVolumeClaim wattcast-state is refused: .*quantities must match"
@@ -190,38 +190,36 @@ REFUSED: dict[str, tuple[Change, str]] = {
         f"The namespace {NAMESPACE} has no Secret other-creds, which the manifests refer to: "
         f"`kubectl apply -n {NAMESPACE} -f` a copy of k8s/base/secrets.example.yaml with your values.",
     ),
-    "a namespace that there is not": (
-        without_namespace, "The namespace nowhere does not exist: `kubectl create namespace nowhere` makes it."
+    "unknown namespace": (
+        without_namespace, "The namespace nowhere does not exist: create it with `kubectl create namespace nowhere`."
     ),
-    "no namespace": (placeless, "SparkApplication pipeline names no namespace: the overlay must set one."),
+    "no namespace": (placeless, "SparkApplication pipeline has no namespace: the overlay must set one."),
     "no YAML": (lambda text: f"{text}\n]", "- is not YAML: "),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("change", "words"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_deployed_is_refused_and_leaves_the_cluster_as_it_was(
-    deployment: Deployment, change: Change, words: str
-) -> None:
+def test_refused_deployment_leaves_the_cluster_unchanged(deployment: Deployment, change: Change, words: str) -> None:
     before = deployment.things()
     said = sentence(deployment.applied(change(deployment.rendered())))
     assert words in said or re.search(words, said)
     assert deployment.things() == before
 
 
-def test_namespace_made_to_try_documents_out_is_taken_away_where_one_is_refused(deployment: Deployment) -> None:
+def test_namespace_created_for_the_dry_run_is_deleted_when_a_document_is_refused(deployment: Deployment) -> None:
     text = deployment.rendered().replace(NAMESPACE, "wattcast-new").replace("storage: 10Gi", "storage: ten")
     secretless = "\n---\n".join(each for each in text.split("\n---\n") if "kind: SparkApplication" not in each)
     assert "PersistentVolumeClaim wattcast-state is refused" in sentence(deployment.applied(secretless))
     deployment.until(lambda: not deployment.asked("get", "namespace", "wattcast-new", "-o", "name"))
 
 
-def test_missing_namespace_and_secrets_are_told_how_to_make(deployment: Deployment) -> None:
+def test_missing_namespace_and_secrets_are_refused_with_the_commands_to_create_them(deployment: Deployment) -> None:
     done = deployment.applied(deployment.rendered().replace(NAMESPACE, "wattcast-new"))
     assert "`kubectl create namespace wattcast-new`, then `kubectl apply" in sentence(done)
     assert not deployment.asked("get", "namespace", "wattcast-new", "-o", "name")
 
 
-def test_cluster_that_does_not_answer_is_said(deployment: Deployment, tmp_path: Path) -> None:
+def test_cluster_that_does_not_answer_is_named(deployment: Deployment, tmp_path: Path) -> None:
     config = yaml.safe_load(Path(deployment.cluster.kubeconfig).read_text())
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     (elsewhere := tmp_path / "config").write_text(yaml.safe_dump(config))
@@ -230,11 +228,11 @@ def test_cluster_that_does_not_answer_is_said(deployment: Deployment, tmp_path: 
         assert said.startswith("The cluster at https://127.0.0.1:1 cannot be reached: ")
 
 
-def test_context_that_there_is_not_is_said(deployment: Deployment) -> None:
-    assert "There is no cluster to talk to: " in sentence(deployment.deploy("--context", "nowhere"))
+def test_unknown_context_is_refused(deployment: Deployment) -> None:
+    assert "No cluster is configured: " in sentence(deployment.deploy("--context", "nowhere"))
 
 
-def test_first_deployment_that_does_not_run_is_taken_away_but_for_its_claim(deployment: Deployment) -> None:
+def test_first_deployment_that_does_not_run_is_deleted_except_for_its_claim(deployment: Deployment) -> None:
     before = deployment.things()
     failing = waiting("CreateContainerConfigError", 'secret "kafka-creds" not found')
     said = sentence(deployment.while_driver("pipeline", failing, deployment.deploy))
@@ -266,12 +264,12 @@ def test_diff_shows_what_would_change_and_changes_nothing(running: Deployment) -
 def test_second_application_of_one_job_is_refused(running: Deployment) -> None:
     before = running.things()
     again = sentence(running.applied(changed("name: pipeline\n", "name: pipeline-2\n")(running.rendered())))
-    assert again == "pipeline and pipeline-2 run one and the same job, pipeline: deploy one of them."
+    assert again == "pipeline and pipeline-2 run the same job, pipeline: deploy only one of them."
     ingest = yaml.safe_load((OVERLAYS.parent / "spark-apps/ingest.yaml").read_text())
     ingest["metadata"]["namespace"] = NAMESPACE
     documents = [each for each in yaml.safe_load_all(running.rendered()) if each["kind"] != "SparkApplication"]
     beside = sentence(running.applied(yaml.safe_dump_all([*documents, ingest])))
-    assert beside == "pipeline does what ingest would do, too: deploy one or the other."
+    assert beside == "pipeline already includes ingest: deploy either pipeline or ingest."
     assert running.things() == before
 
 
@@ -283,18 +281,40 @@ def test_deploy_of_a_changed_spec_waits_for_the_new_one(running: Deployment) -> 
     assert image == running.image() == "wattcast:next"
 
 
-def test_image_that_cannot_be_pulled_is_said_and_the_one_before_put_back(running: Deployment) -> None:
+def test_image_that_cannot_be_pulled_is_named_and_the_previous_one_restored(running: Deployment) -> None:
     before = running.image()
     failing = waiting("ImagePullBackOff", "no such manifest")
     done = running.while_driver("pipeline", failing, lambda: running.deploy("--image", "wattcast:none"))
     assert sentence(done) == (
         "pipeline: the image wattcast:none of pipeline-driver cannot be pulled: no such manifest; "
-        "all but what may hold data is as it was before."
+        "the deployment was rolled back, except for resources that may contain data."
     )
     assert running.image() == before
 
 
-def test_status_says_what_is_wrong_and_fails(running: Deployment) -> None:
+def test_second_deployment_is_refused_while_the_first_waits(running: Deployment) -> None:
+    holders = ("get", "leases", "-o", "jsonpath={.items[*].spec.holderIdentity}")
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(running.deploy, "--image", "wattcast:none", "--timeout", "60")
+        running.until(lambda: running.asked(*holders))
+        refused = sentence(running.deploy())
+        assert re.search(rf"@.+ has been deploying to the namespace {NAMESPACE} since 2.+ UTC: wait until", refused)
+        assert "the deployment was rolled back" in sentence(first.result())
+    assert not running.asked(*holders)
+
+
+def test_changed_setting_starts_the_application_again(running: Deployment) -> None:
+    pod = running.pod("pipeline")
+    text = changed("WATTCAST_PROFILE: local", "WATTCAST_PROFILE: local\n  WATTCAST_LOG_LEVEL: INFO")(running.rendered())
+    done = running.while_driver("pipeline", RUNNING, lambda: running.applied(text))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "ConfigMap wattcast-env changed\nSparkApplication pipeline changed\npipeline RUNNING\n"
+    assert running.pod("pipeline") != pod
+    again = running.while_driver("pipeline", RUNNING, running.deploy)
+    assert again.returncode == 0, again.stderr
+
+
+def test_status_shows_what_is_wrong_and_fails(running: Deployment) -> None:
     fine = running.wattcast("status", "--target", "k8s")
     assert fine.returncode == 0, fine.stderr
     assert all(word in fine.stdout for word in ("pipeline", "streaming", "RUNNING"))
@@ -306,23 +326,23 @@ def test_status_says_what_is_wrong_and_fails(running: Deployment) -> None:
     assert pipeline["wrong"].startswith("the image wattcast:none of pipeline-driver cannot be pulled")
 
 
-def test_stopped_application_stays_so_through_a_deployment_until_it_is_started(running: Deployment) -> None:
+def test_stopped_application_stays_stopped_through_a_deployment_until_it_is_started(running: Deployment) -> None:
     stopped = running.wattcast("stop", "pipeline")
     assert (stopped.returncode, stopped.stdout) == (0, "pipeline is stopped\n"), stopped.stderr
     assert not running.pod("pipeline")
     again = running.deploy()
-    assert again.stdout == "nothing to change\npipeline is stopped: `wattcast start` lets it run\n"
+    assert again.stdout == "nothing to change\npipeline is stopped: start it with `wattcast start pipeline`\n"
     started = running.while_driver("pipeline", RUNNING, lambda: running.wattcast("start", "pipeline", *AT_ONCE))
     assert (started.returncode, started.stdout) == (0, "pipeline RUNNING\n"), started.stderr
 
 
-def test_application_that_there_is_not_is_said(running: Deployment) -> None:
+def test_unknown_application_is_refused(running: Deployment) -> None:
     for command in ("stop", "start", "logs"):
         assert sentence(running.wattcast(command, "ingest")) == (
             f"The namespace {NAMESPACE} has no application ingest: it has pipeline."
         )
     assert sentence(running.wattcast("submit", "train")).endswith("has no application train: it has pipeline.")
-    assert sentence(running.wattcast("stop")) == "Name the applications to stop, or say --all."
+    assert sentence(running.wattcast("stop")) == "Name the applications to stop, or use --all."
 
 
 @pytest.mark.parametrize(("state", "status"), [("COMPLETED", 0), ("FAILED", 1)])
@@ -355,7 +375,7 @@ def test_backfill_is_followed_to_its_end(running: Deployment, state: str, status
     ]  # fmt: skip
 
 
-def test_undeploy_asks_and_leaves_what_holds_data(running: Deployment) -> None:
+def test_undeploy_asks_for_confirmation_and_keeps_data(running: Deployment) -> None:
     before = running.things()
     refused = running.wattcast("undeploy", str(running.overlay), stdin="n\n")
     assert refused.returncode == 1
@@ -370,12 +390,12 @@ def test_undeploy_asks_and_leaves_what_holds_data(running: Deployment) -> None:
     assert f"Namespace {NAMESPACE}" in done.stdout.splitlines()[-1]
 
 
-def test_what_kubectl_applied_is_taken_over_only_by_force(deployment: Deployment) -> None:
+def test_fields_applied_by_kubectl_are_taken_over_only_with_force(deployment: Deployment) -> None:
     deployment.cluster.kubectl("apply", "-k", str(deployment.overlay))
     before = deployment.things()
     said = sentence(deployment.deploy("--no-wait", "--image", "wattcast:next"))
     assert "is refused: Apply failed with" in said
-    assert said.endswith("To take them over, say --force.")
+    assert said.endswith("Use --force to take these fields over.")
     assert deployment.things() == before
     assert deployment.deploy("--no-wait", "--force", "--image", "wattcast:next").returncode == 0
     assert deployment.image() == "wattcast:next"

@@ -1,4 +1,4 @@
-"""What the image is made of is told in CycloneDX, and it is labelled and runs as nobody."""
+"""The image has a bill of materials in CycloneDX and labels, and runs without privileges."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from k8s.image import INVENTORY, Engine, about, bill_of_materials
+from k8s.image import INVENTORY, Engine, bill_of_materials, image_labels
 from tests.k8s.cluster.build import WATTCAST, Images
 from tests.k8s.cluster.node import Cluster
 
@@ -34,10 +34,10 @@ def test_bill_of_materials_names_packages_and_jars_by_their_kind() -> None:
 
 
 @pytest.mark.parametrize(("program", "has_times"), [("podman", True), ("buildah", True), ("docker", False)])
-def test_files_of_an_image_get_the_time_of_the_commit_where_the_program_can(
+def test_files_of_an_image_get_the_time_of_the_commit_if_the_program_supports_it(
     program: str, has_times: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What such a program is asked for: one is on a machine, as a rule, and another one on the next."""
+    """The options of each program, although a machine has only one of them as a rule."""
     file = tmp_path / program
     file.write_text(f'#!{shutil.which("sh")}\nprintf "%s\\n" "$@" > {tmp_path}/asked\n')
     file.chmod(0o755)
@@ -55,7 +55,7 @@ def images(cluster: Cluster) -> Images:
     return Images(cluster.folder)
 
 
-def test_image_is_made_of_what_the_locks_name(images: Images) -> None:
+def test_image_contains_the_locked_packages(images: Images) -> None:
     found = components(bill_of_materials(WATTCAST, images.engine.python(WATTCAST, INVENTORY)))
     wanted = (
         "pkg:pypi/pyspark@4.2.0",
@@ -67,8 +67,8 @@ def test_image_is_made_of_what_the_locks_name(images: Images) -> None:
     assert not any(purl.startswith(("pkg:pypi/pytest@", "pkg:pypi/pip@")) for purl in found)
 
 
-def test_image_is_labelled_and_runs_as_nobody(images: Images) -> None:
-    config = json.loads(images.engine.told("inspect", "--type=image", WATTCAST))["OCIv1"]["config"]
+def test_image_has_labels_and_runs_without_privileges(images: Images) -> None:
+    config = json.loads(images.engine.output("inspect", "--type=image", WATTCAST))["OCIv1"]["config"]
     labels = {key.rpartition(".")[2]: value for key, value in config["Labels"].items() if "opencontainers" in key}
-    assert (labels["version"], labels["revision"]) == (about()["VERSION"], about()["REVISION"])
+    assert (labels["version"], labels["revision"]) == (image_labels()["VERSION"], image_labels()["REVISION"])
     assert config["User"] == "185"

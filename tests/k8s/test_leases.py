@@ -18,7 +18,7 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from wattcast.locks import lease_name
+from wattcast.lake.lease_api import lease_name
 from wattcast.settings import project_folder
 
 ACCOUNTS = project_folder("conf").parent / "k8s" / "base" / "accounts.yaml"
@@ -102,14 +102,16 @@ def test_a_second_writer_is_refused_with_the_name_of_the_first_while_that_lives(
     assert first.hears() == "taken"
     second = pod("backfill-driver", "forecasts")
     assert re.fullmatch(
-        rf"refused: forecasts has a writer already: forecast-driver/\w{{8}} works on {LAKE}\. Stop it first\.",
+        rf"refused: forecasts is locked by forecast-driver/\w{{8}}, which works on {LAKE}\. Stop that process first\.",
         second.hears(),
     )
     refused = second.end()
     assert refused.returncode == 1
     waits, says = refused.stderr.splitlines()
-    assert re.search(r"forecasts is held by forecast-driver/\w{8}: waiting to see whether that is alive", waits)
-    assert says.startswith("forecasts has a writer already: forecast-driver/")
+    assert re.search(
+        r"forecasts is locked by forecast-driver/\w{8}: waiting to see whether that process still runs", waits
+    )
+    assert says.startswith("forecasts is locked by forecast-driver/")
     first.gets(signal.SIGTERM)
     assert (first.hears(), first.end().returncode) == ("released", 0)
 
@@ -140,7 +142,7 @@ def test_all_that_a_killed_process_held_is_taken_after_one_duration(pod: Callabl
     assert found["holderIdentity"].startswith("pod-b/")
     assert found["renewTime"] > renewed
     second.gets(signal.SIGTERM)
-    assert second.end().stderr.count("is held by pod-a/") == 1
+    assert second.end().stderr.count("is locked by pod-a/") == 1
 
 
 def test_who_finds_another_holder_ends_at_once_with_failure(pod: Callable[..., Pod], kubectl: Kubectl) -> None:
@@ -149,7 +151,7 @@ def test_who_finds_another_holder_ends_at_once_with_failure(pod: Callable[..., P
     kubectl("patch", "lease", lease_name(LAKE, "forecasts"), "--type=merge", "-p", OTHER)
     assert holder.hears() == ""
     ended = holder.end()
-    assert (ended.returncode, ended.stderr) == (1, "forecasts is now written by pod-b/1: this process ends at once.\n")
+    assert (ended.returncode, ended.stderr) == (1, "forecasts is now locked by pod-b/1: this process ends at once.\n")
 
 
 def test_a_lease_that_somebody_deleted_is_there_again(pod: Callable[..., Pod], kubectl: Kubectl) -> None:
@@ -169,12 +171,14 @@ def test_who_can_no_longer_renew_ends_before_another_may_take_over(pod: Callable
     assert holder.hears() == ""
     ended = holder.end()
     assert ended.returncode == 1
-    assert ended.stderr.startswith("Another may write hourly_usage soon: this process ends at once. The Leases in the")
+    assert ended.stderr.startswith(
+        "The Lease of hourly_usage expires soon: this process ends at once. The Leases in the"
+    )
     assert "403 Forbidden" in ended.stderr
     second = pod("pod-b", "hourly_usage")
     assert (second.hears(), second.end().returncode) == ("", 1)
     assert second.end().stderr.count("\n") == 1
-    assert "need the rights get, create and update, as in k8s/base/accounts.yaml" in second.end().stderr
+    assert "have the rights get, create and update, as in k8s/base/accounts.yaml" in second.end().stderr
 
 
 def test_a_change_by_another_hand_costs_nothing(pod: Callable[..., Pod], kubectl: Kubectl) -> None:

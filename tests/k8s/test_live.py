@@ -4,6 +4,7 @@ The tests go on where the one before stopped, since it takes minutes to bring a 
 """
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -35,7 +36,7 @@ UNDISTURBED = {  # where another run of the same topic writes
 FACTS = {"received_readings": "", "hourly_usage": "as_of", "forecasts": "created_at"}  # and what may differ
 
 
-def test_pods_run_as_nobody_at_the_level_that_the_namespace_enforces(readings: Live) -> None:
+def test_pods_run_without_privileges_at_the_level_that_the_namespace_enforces(readings: Live) -> None:
     level = "jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}"
     assert readings.cluster.asked("get", "namespace", NAMESPACE, "-o", level) == "restricted"
     readings.until("an executor runs", lambda: readings.pods("executor"), 120)
@@ -50,6 +51,15 @@ def test_pods_run_as_nobody_at_the_level_that_the_namespace_enforces(readings: L
     assert 'violates PodSecurity "restricted' in as_root.stderr
 
 
+def test_check_of_the_runbook_says_that_the_bridge_of_this_node_enforces_no_policy(readings: Live) -> None:
+    runbook = (OVERLAY.parents[2] / "docs/runbook.md").read_text(encoding="utf-8")
+    (check,) = re.findall(r'^check="(.+)"$', runbook, re.MULTILINE)
+    address = readings.kubectl("get", "pod", "pipeline-driver", "-o", "jsonpath={.status.podIP}").stdout
+    for pod in ("pipeline-driver", "console"):
+        command = check.replace("$address", address)
+        assert readings.kubectl("exec", pod, "--", "python3", "-c", command).stdout.strip() == "reached"
+
+
 def test_pipeline_turns_readings_into_forecasts(readings: Live) -> None:
     readings.console("wattcast", "replay", READINGS, "--days", "1")
     found = json.loads(readings.console("python3", "-c", CONSUMER, str(BUILDINGS)))
@@ -58,7 +68,7 @@ def test_pipeline_turns_readings_into_forecasts(readings: Live) -> None:
     readings.assert_arrived(days=1)
 
 
-def test_killed_driver_is_started_again_and_nothing_is_lost_or_doubled(readings: Live) -> None:
+def test_killed_driver_is_restarted_and_nothing_is_lost_or_duplicated(readings: Live) -> None:
     (before,) = readings.pods("driver").values()
     sending = readings.in_hand("ingest", lambda: readings.replay_of_day(2))
     readings.kubectl("delete", "pod", "pipeline-driver", "--grace-period=0", "--force")
@@ -67,7 +77,7 @@ def test_killed_driver_is_started_again_and_nothing_is_lost_or_doubled(readings:
     readings.assert_arrived(days=2)
 
 
-def test_killed_executor_is_replaced_and_the_batch_goes_on(readings: Live) -> None:
+def test_killed_executor_is_replaced_and_the_batch_continues(readings: Live) -> None:
     (driver,) = readings.pods("driver").values()
     readings.until("an executor runs", lambda: readings.pods("executor"), 120)
     executors = set(readings.pods("executor").values())
@@ -80,7 +90,7 @@ def test_killed_executor_is_replaced_and_the_batch_goes_on(readings: Live) -> No
     assert set(readings.pods("driver").values()) == {driver}
 
 
-def test_stop_ends_between_two_batches_and_start_goes_on(readings: Live) -> None:
+def test_stop_ends_between_two_batches_and_start_continues(readings: Live) -> None:
     sending = readings.in_hand("ingest", lambda: readings.replay_of_day(4))
     stopped = readings.wattcast("stop", "pipeline")
     assert (stopped.returncode, stopped.stdout) == (0, "pipeline is stopped\n"), stopped.stderr
@@ -102,7 +112,7 @@ def test_new_image_and_more_memory_roll_out_and_nothing_is_lost(readings: Live) 
     readings.assert_arrived(days=5)
 
 
-def test_rows_are_those_of_a_run_that_nobody_disturbed(readings: Live) -> None:
+def test_rows_are_those_of_an_undisturbed_run(readings: Live) -> None:
     settings = [f"{name}={value}" for name, value in UNDISTURBED.items()]
     readings.import_buildings(*settings)
     readings.console("env", *settings, "wattcast", "run", "pipeline", "--once")
@@ -111,6 +121,7 @@ def test_rows_are_those_of_a_run_that_nobody_disturbed(readings: Live) -> None:
         readings.wait_for_rows(table, len(expected))
         pd.testing.assert_frame_equal(readings.facts(table, without=without), expected, obj=table)
     assert len(expected) > BUILDINGS * 24 * 4
+    readings.assert_audit_is_clean()
 
 
 def test_hours_are_those_of_the_readings_whatever_was_killed(readings: Live) -> None:
@@ -131,7 +142,7 @@ def test_second_copy_is_refused_and_takes_over_when_the_first_dies(readings: Liv
     copy = readings.application("pipeline")
     made = {key: copy[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": {"name": "copy"}}
     readings.kubectl("create", "-f", "-", stdin=json.dumps(made))
-    refused = "has a writer already: pipeline-driver/"
+    refused = "is locked by pipeline-driver/"
     readings.until("the copy is refused", lambda: refused in readings.log("copy"), 180)
     assert readings.state_of("pipeline") == "RUNNING"
     readings.kubectl(

@@ -1,5 +1,4 @@
-"""What runs beside the pipeline of test_live, on the same node: backfill, training, upkeep, monitor, gateway, API; and what
-fails."""
+"""Jobs beside the pipeline of test_live on one node: backfill, training, maintenance, monitor, gateway, API; and failures."""
 
 import json
 import re
@@ -11,7 +10,8 @@ from tests.k8s.cluster.build import NEXT
 from tests.k8s.live import BUILDINGS, OVERLAY, READINGS, Live, light
 
 from wattcast.deploy.applications import STATE, TORCH_MIB, Application, Size, application
-from wattcast.deploy.manifests import Target, manifest
+from wattcast.deploy.manifests.pod_template import Target
+from wattcast.deploy.manifests.spark_application import manifest
 
 HISTORY = f"{STATE}/history.parquet"
 KEYS = f"{STATE}/keys.json"  # as `wattcast keys` leaves it in the console
@@ -38,7 +38,7 @@ def test_backfill_and_training_complete_and_the_new_model_forecasts(readings: Li
     readings.until("the new model forecasts", lambda: "tried" in set(readings.table("forecasts")["model_name"]), 240)
 
 
-def test_upkeep_merges_files_beside_the_pipeline(readings: Live) -> None:
+def test_maintenance_merges_files_beside_the_pipeline(readings: Live) -> None:
     readings.until("the pipeline is at rest", lambda: readings.is_at_rest(), 120)
     before = readings.facts("hourly_usage")
     merged = readings.files("hourly_usage")
@@ -48,7 +48,7 @@ def test_upkeep_merges_files_beside_the_pipeline(readings: Live) -> None:
     assert readings.state_of("pipeline") == "RUNNING"
 
 
-def test_monitor_measures_and_its_figures_are_where_prometheus_looks(readings: Live) -> None:
+def test_monitor_measures_and_serves_its_metrics_where_prometheus_scrapes(readings: Live) -> None:
     with running(readings, application("monitor")):
         readings.until("something is measured", lambda: readings.has("health", "completeness"), 240)
         pod = json.loads(readings.kubectl("get", "pod", "monitor-driver", "-o", "json").stdout)
@@ -63,6 +63,11 @@ def test_monitor_measures_and_its_figures_are_where_prometheus_looks(readings: L
         )
 
 
+def test_retraining_ends_with_success_while_no_alert_calls_for_it(readings: Live) -> None:
+    looking = replace(application("retrain"), driver=Size(1, heap_mib=512, python_mib=TORCH_MIB))
+    assert "Not training: no alert that calls for a new model is open." in submitted(readings, looking)
+
+
 def test_sql_gateway_answers_a_client(readings: Live) -> None:
     with running(readings, replace(application("sql-gateway"), executors=1)):
         query = ("beeline", "-u", "jdbc:hive2://127.0.0.1:10000", "--silent=true", "--outputformat=tsv2", "-e")
@@ -73,7 +78,7 @@ def test_sql_gateway_answers_a_client(readings: Live) -> None:
         )
 
 
-def test_api_answers_with_what_is_in_the_table(readings: Live) -> None:
+def test_api_answers_with_the_rows_of_the_table(readings: Live) -> None:
     key = readings.console("wattcast", "keys", "create", "tests", "--scope", "read").strip()
     readings.kubectl(
         "create", "secret", "generic", "api-keys", f"--from-file=keys.json={readings.on_this_machine(KEYS)}"
@@ -92,7 +97,7 @@ def test_api_answers_with_what_is_in_the_table(readings: Live) -> None:
     readings.kubectl("delete", "deployment,hpa", "api")
 
 
-def test_failure_a_missing_secret_and_a_lack_of_memory_are_said_in_words(live: Live) -> None:
+def test_status_names_a_failure_a_missing_secret_and_a_lack_of_memory(live: Live) -> None:
     live.program("fails", "raise RuntimeError('no such meter')")
     live.program("hungry", "rows = [b'x' * (1 << 20) for _ in range(1 << 14)]", driver={"memory": "512m"})
     live.program("creds", "pass", secret="absent-creds")
@@ -107,7 +112,7 @@ def test_failure_a_missing_secret_and_a_lack_of_memory_are_said_in_words(live: L
 
 
 def submitted(live: Live, app: Application) -> str:
-    """What `wattcast submit` says of a schedule that is run now, to its end."""
+    """The output of `wattcast submit` for a schedule that is run now."""
     live.kubectl("apply", "-f", "-", stdin=json.dumps(light(manifest(app, Target(image=NEXT)))))
     done = live.wattcast("submit", app.name)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -117,7 +122,7 @@ def submitted(live: Live, app: Application) -> str:
 
 @contextmanager
 def running(live: Live, app: Application) -> Iterator[None]:
-    """An application that runs beside the pipeline meanwhile."""
+    """Runs an application beside the pipeline for the block."""
     live.kubectl("create", "-f", "-", stdin=json.dumps(light(manifest(app, Target(image=NEXT)))))
     try:
         live.wait_for(app.name, "RUNNING")

@@ -1,4 +1,4 @@
-"""The lake in an S3 server, by settings alone. It comes after test_live: readings wait in Kafka for whoever reads them anew."""
+"""The lake in an S3 server, by settings alone. Runs after test_live, whose readings are still in Kafka."""
 
 import subprocess
 from collections.abc import Iterator
@@ -8,6 +8,26 @@ from tests.k8s.cluster.build import WATTCAST, build_object_store
 from tests.k8s.cluster.node import Cluster
 from tests.k8s.cluster.parts import NODE_IP
 from tests.k8s.live import BUILDINGS, OVERLAY, Live
+
+# Look into the lake of the console's settings until so many buildings have forecasts, or so many seconds have passed.
+WAIT_FOR_FORECASTS = """
+import sys, time
+from wattcast.lake.reader import TableUnreadable, table
+from wattcast.settings import settings
+
+def buildings():
+    try:
+        forecasts = table(settings().lake_uri, "forecasts")
+    except TableUnreadable:
+        return 0  # it is not created yet
+    return len(forecasts.to_table(columns=["building_id"])["building_id"].unique())
+
+end = time.monotonic() + float(sys.argv[2])
+while buildings() < int(sys.argv[1]):
+    if time.monotonic() > end:
+        sys.exit("The forecasts did not come in time.")
+    time.sleep(2)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +52,6 @@ def test_pipeline_moves_its_lake_into_an_object_store(readings: Live, object_sto
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(readings.pods("driver").values()) != {before}
     readings.new_console(WATTCAST)
-    query = ("wattcast", "sql", "SELECT count(DISTINCT building_id) AS buildings, count(*) AS forecasts FROM forecasts")
-
-    def forecasts() -> str:
-        """What SQL says; nothing while the tables are being made."""
-        return readings.kubectl("exec", "console", "--", *query, check=False).stdout
-
-    readings.until("forecasts are in the object store", lambda: f" {BUILDINGS} " in forecasts(), 420)
+    readings.console("python3", "-c", WAIT_FOR_FORECASTS, str(BUILDINGS), "420")
+    query = "SELECT count(DISTINCT building_id) AS buildings, count(*) AS forecasts FROM forecasts"
+    assert f" {BUILDINGS} " in readings.console("wattcast", "sql", query)

@@ -1,4 +1,4 @@
-"""The kustomizations of k8s/, resolved here as `kubectl kustomize` does: all that is named exists and fits together."""
+"""The kustomizations of k8s/, resolved as `kubectl kustomize` does: every reference exists and fits."""
 
 import re
 from collections.abc import Iterator
@@ -9,14 +9,16 @@ import pytest
 import yaml
 
 from wattcast.deploy.applications import application
-from wattcast.deploy.checks import problems
-from wattcast.deploy.fields import schemas
-from wattcast.deploy.manifests import API_VERSION, PRIORITY, Target, manifest
+from wattcast.deploy.manifests.documents import API_VERSION
+from wattcast.deploy.manifests.pod_template import PRIORITY, Target
+from wattcast.deploy.manifests.schemas import schemas_in_folder
+from wattcast.deploy.manifests.spark_application import manifest
+from wattcast.deploy.manifests.validation import problems
 from wattcast.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
-CRDS = schemas(Path(__file__).parent / "crds")
+CRDS = schemas_in_folder(Path(__file__).parent / "crds")
 OVERLAYS = ["dev", "prod"]
 
 Document = dict[str, Any]
@@ -27,7 +29,7 @@ def documents(file: Path) -> list[Document]:
 
 
 def built(folder: Path, base: list[Document] | None = None) -> list[Document]:
-    """What a kustomization makes, or a component of the base that it is put on."""
+    """The documents of a kustomization, or of a base with a component."""
     (kustomization,) = documents(folder / "kustomization.yaml")
     found = list(base or [])
     for resource in kustomization.get("resources", []):
@@ -87,7 +89,7 @@ def of_kind(found: list[Document], kind: str) -> dict[str, Document]:
 
 
 def references(value: Any) -> Iterator[tuple[str, str]]:
-    """Kind and name of all that a manifest refers to."""
+    """Kind and name of everything that a manifest refers to."""
     if isinstance(value, list):
         for each in value:
             yield from references(each)
@@ -117,7 +119,7 @@ def test_overlay_fits_the_schemas_and_the_rules(overlay: str) -> None:
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_all_that_an_application_refers_to_is_there_or_supplied_by_the_user(overlay: str) -> None:
+def test_every_reference_of_an_application_exists_or_is_supplied_by_the_user(overlay: str) -> None:
     found = built(K8S / "overlays" / overlay)
     there = {(each["kind"], each["metadata"]["name"]) for each in found + documents(K8S / "base/secrets.example.yaml")}
     named = set(references(list(applications(found).values())))
@@ -130,7 +132,8 @@ def test_all_that_an_application_refers_to_is_there_or_supplied_by_the_user(over
 def test_overlays_run_each_job_once() -> None:
     assert applications(built(K8S / "overlays/dev")).keys() == {"pipeline"}
     assert applications(built(K8S / "overlays/prod")).keys() == {
-        "ingest", "aggregate", "forecast", "publish", "score", "sql-gateway", "monitor", "train", "maintain",
+        "ingest", "aggregate", "forecast", "publish", "score", "sql-gateway", "monitor", "train", "retrain",
+        "maintain",
     }  # fmt: skip
 
 
@@ -150,7 +153,7 @@ def test_settings_of_the_pods_are_those_of_conf_and_valid(
     assert in_the_pod.kafka.bootstrap_servers
 
 
-def test_development_settings_are_those_of_a_laptop_but_for_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_development_settings_are_the_defaults_except_for_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WATTCAST_PROFILE", "WATTCAST_KAFKA__BOOTSTRAP_SERVERS"):
         monkeypatch.delenv(name, raising=False)
     laptop = Settings()
@@ -164,7 +167,7 @@ def test_base_enforces_restricted_pods() -> None:
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_rights_are_of_the_namespace_and_name_each_thing() -> None:
+def test_permissions_are_limited_to_the_namespace_and_name_each_resource() -> None:
     found = built(K8S / "base")
     assert not of_kind(found, "ClusterRole")
     roles = of_kind(found, "Role")
@@ -175,14 +178,14 @@ def test_rights_are_of_the_namespace_and_name_each_thing() -> None:
     assert roles["spark-operator-network-policies"]["rules"][0]["resources"] == ["networkpolicies"]
 
 
-def test_all_traffic_is_denied_but_what_is_named() -> None:
+def test_all_traffic_is_denied_unless_a_policy_allows_it() -> None:
     policies = of_kind(built(K8S / "base"), "NetworkPolicy")
     assert policies["default-deny"]["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     assert not any({} in each["spec"].get("egress", []) + each["spec"].get("ingress", []) for each in policies.values())
 
 
-def test_names_are_asked_for_wherever_the_cluster_answers_them() -> None:
-    """A cache of the node (NodeLocal DNSCache) is no pod of a namespace; pods of OpenShift answer at a port of their own."""
+def test_dns_is_allowed_at_every_address_of_the_cluster() -> None:
+    """A cache of the node (NodeLocal DNSCache) is not a pod of a namespace; DNS pods of OpenShift listen at another port."""
     (rule,) = of_kind(built(K8S / "base"), "NetworkPolicy")["names"]["spec"]["egress"]
     assert "to" not in rule
     assert {(each["protocol"], each["port"]) for each in rule["ports"]} == {
@@ -213,19 +216,19 @@ def test_file_with_the_authority_of_the_brokers_is_where_the_settings_of_product
             assert {"name": mount["name"], "secret": {"secretName": "kafka-ca", "optional": True}} in pod["volumes"]
 
 
-def test_streaming_comes_before_what_can_wait() -> None:
+def test_streaming_has_priority_over_batch_work() -> None:
     classes = of_kind(built(K8S / "base"), "PriorityClass")
     assert classes.keys() == set(PRIORITY.values())
     assert classes["wattcast-streaming"]["value"] > classes["wattcast-batch"]["value"]
 
 
-def test_example_of_secrets_holds_none() -> None:
+def test_example_of_secrets_contains_none() -> None:
     values = {value for each in documents(K8S / "base/secrets.example.yaml") for value in each["stringData"].values()}
     assert values == {"CHANGE-ME"}
     assert not any(of_kind(built(K8S / "overlays" / overlay), "Secret") for overlay in OVERLAYS)
 
 
-def test_component_puts_the_lake_into_an_object_store_as_the_declaration_would() -> None:
+def test_component_object_store_equals_the_declaration_without_a_claim() -> None:
     made = built(K8S / "components/object-store", built(K8S / "overlays/prod"))
     for name, found in applications(made).items():
         assert found == manifest(application(name), Target(claim=None))

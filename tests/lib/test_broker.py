@@ -7,8 +7,8 @@ from kafka import KafkaAdminClient, TopicPartition
 from pyspark.sql import SparkSession
 
 from wattcast.broker import Broker, BrokerUnreachable, TopicRecreated
-from wattcast.local.embedded.kafka_server import EmbeddedBroker
-from wattcast.settings import KafkaSettings
+from wattcast.embedded.kafka_server import EmbeddedBroker
+from wattcast.setting_sections import KafkaSettings
 
 
 @pytest.fixture
@@ -44,7 +44,9 @@ def delete(broker: Broker, topic: str) -> None:
 @pytest.mark.parametrize("client", ["producer", "consumer"])
 def test_a_broker_that_does_not_answer_is_told_in_one_sentence_with_its_address(client: str) -> None:
     nowhere = Broker(KafkaSettings(bootstrap_servers="127.0.0.1:1", request_timeout_seconds=1))
-    with pytest.raises(BrokerUnreachable, match=r"^No Kafka broker answers at 127\.0\.0\.1:1 \(\w+\): is it up\?.*$"):
+    with pytest.raises(
+        BrokerUnreachable, match=r"^No Kafka broker answers at 127\.0\.0\.1:1 \(\w+\)\. Check that it runs\..*$"
+    ):
         getattr(nowhere, client)()
 
 
@@ -54,8 +56,22 @@ def test_topics_are_made_once_and_keep_their_records_for_ever(broker: Broker, to
     assert broker.offsets(topic) == {0: (0, 2)}
 
 
-def test_a_topic_that_is_not_there_has_no_offsets(broker: Broker) -> None:
-    assert broker.offsets(f"none-{uuid.uuid4().hex[:8]}") == {}
+def test_a_topic_that_is_not_there_has_no_offsets_and_gets_no_tombstones(broker: Broker) -> None:
+    name = f"none-{uuid.uuid4().hex[:8]}"
+    assert broker.offsets(name) == {}
+    assert (broker.topic_policy(name), broker.send_tombstones(name, [b"b1"])) == ((None, None), 0)
+
+
+def test_tombstones_go_to_every_partition_of_a_topic_whose_policy_is_known(broker: Broker, topic: str) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=broker.kafka.bootstrap_servers)
+    admin.create_partitions({topic: 2})
+    admin.close()
+    assert broker.topic_policy(topic) == ("delete", -1)
+    assert broker.send_tombstones(topic, [b"b1", b"b2"]) == 4
+    consumer = broker.consumer(topic)
+    records = {(record.partition, record.key, record.value) for record in (next(consumer) for _ in range(4))}
+    consumer.close()
+    assert records == {(partition, key, None) for partition in (0, 1) for key in (b"b1", b"b2")}
 
 
 def test_a_consumer_gets_committed_records_only(broker: Broker, topic: str) -> None:

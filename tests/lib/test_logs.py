@@ -19,9 +19,9 @@ except ValueError:
 """
 
 
-def said(**variables: str) -> list[str]:
+def said(program: str = SAYS, **variables: str) -> list[str]:
     environment = {key: value for key, value in os.environ.items() if key != "WATTCAST_LOG__FORMAT"} | variables
-    done = subprocess.run([sys.executable, "-c", SAYS], env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "")
     return done.stderr.splitlines()
 
@@ -39,3 +39,12 @@ def test_by_default_lines_are_for_a_person() -> None:
     lines = said()
     assert lines[0].endswith("INFO wattcast.jobs: two")
     assert "Traceback (most recent call last):" in lines
+
+
+def test_audit_line_is_an_object_and_no_level_silences_it() -> None:
+    says = (
+        SAYS.partition("log =")[0]
+        + 'logging.getLogger("wattcast.audit").info("%s", "{}", extra={"audit": \'{"rows": 1}\'})'
+    )
+    (line,) = said(says, WATTCAST_LOG__FORMAT="json", WATTCAST_LOG_LEVEL="ERROR")
+    assert (json.loads(line)["logger"], json.loads(line)["audit"]) == ("wattcast.audit", {"rows": 1})

@@ -1,10 +1,11 @@
-"""Settings come from files and variables, and a mistake in them is refused."""
+"""Settings come from files and variables; a mistake in them is an error."""
 
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from wattcast.setting_names import RENAMED
 from wattcast.settings import Settings
 
 
@@ -70,3 +71,40 @@ def test_a_profile_without_a_file_is_named(conf: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("WATTCAST_PROFILE", "moon")
     with pytest.raises(FileNotFoundError, match=r"has no moon\.yaml: check WATTCAST_CONF and WATTCAST_PROFILE"):
         Settings()
+
+
+@pytest.fixture
+def renamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two settings as if they had had other names, one of them in another section."""
+    monkeypatch.setitem(RENAMED, "forecasting.hours", "forecasting.lead_hours")
+    monkeypatch.setitem(RENAMED, "batch.kafka_parts", "kafka.partitions")
+
+
+def test_a_former_name_in_a_file_goes_on_with_a_warning_and_the_present_name_comes_first(
+    conf: Path, renamed: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    (conf / "site.yaml").write_text("forecasting: {hours: 12}\nbatch: {kafka_parts: 9, max_files_per_batch: 7}\n")
+    current = Settings()
+    assert (current.forecasting.lead_hours, current.kafka.partitions, current.batch.max_files_per_batch) == (12, 9, 7)
+    assert current.kafka.readings_topic == "all"
+    assert caplog.messages[0] == (
+        f"The setting forecasting.hours is now forecasting.lead_hours: rename it in {conf / 'site.yaml'}. The next release "
+        "refuses the former name."
+    )
+    (conf / "site.yaml").write_text("forecasting: {hours: 12, lead_hours: 36}\n")
+    assert Settings().forecasting.lead_hours == 36
+
+
+def test_a_former_name_in_a_variable_goes_on_with_a_warning(
+    conf: Path, renamed: None, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATTCAST_BATCH__KAFKA_PARTS", "12")
+    monkeypatch.setenv("WATTCAST_FORECASTING__HOURS", "48")
+    current = Settings()
+    assert (current.kafka.partitions, current.forecasting.lead_hours) == (12, 48)
+    assert caplog.messages[0] == (
+        "The variable WATTCAST_FORECASTING__HOURS is now WATTCAST_FORECASTING__LEAD_HOURS: rename it. The next release "
+        "refuses the former name."
+    )
+    monkeypatch.setenv("WATTCAST_FORECASTING__LEAD_HOURS", "72")
+    assert Settings().forecasting.lead_hours == 72

@@ -18,7 +18,7 @@ def test_time_without_a_zone_is_utc() -> None:
 
 @pytest.mark.parametrize("text", ["noon", "", "2026-02-30", "2026-01-01T25:00"])
 def test_what_is_no_time_is_refused(text: str) -> None:
-    with pytest.raises(TimeRefused, match=f"^{text} is no time of ISO 8601, such as 2026-03-01"):
+    with pytest.raises(TimeRefused, match=f"^{text} is not a time in ISO 8601, such as 2026-03-01"):
         instant(text)
 
 
@@ -41,13 +41,13 @@ def test_a_parser_of_arguments_shows_the_reason(capsys: pytest.CaptureFixture[st
     parser.add_argument("--at", type=instant)
     with pytest.raises(SystemExit):
         parser.parse_args(["--at", "noon"])
-    assert "argument --at: noon is no time of ISO 8601" in capsys.readouterr().err
+    assert "argument --at: noon is not a time in ISO 8601" in capsys.readouterr().err
 
 
 SHIFTED = """
 from datetime import datetime
 from pyspark.sql import functions as F
-from wattcast.session import small_session
+from wattcast.runtime.session import small_session
 from wattcast.settings import settings
 spark = small_session(settings(), name="times")
 print(*spark.range(1).select(F.lit(datetime(2026, 7, 1)).cast("string"), F.expr("TIMESTAMP '2026-07-01'")).first())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from k8s.image import EPOCH, Engine, about
+from k8s.image import EPOCH, Engine, image_labels
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).parents[3]
 KUBERNETES = "v1.37.2"
@@ -114,7 +114,7 @@ class Images:
         self._pause()
         self._wattcast()
         self._stand_ins()
-        self.engine.told("rm", "--all")  # a build that copies from another image leaves a container of that
+        self.engine.output("rm", "--all")  # a build that copies from another image leaves a container of that
 
     def archives(self) -> list[Path]:
         """What `build` made."""
@@ -141,21 +141,21 @@ class Images:
         (root / "etc" / "pip.conf").write_text(
             "[global]\ncert = /etc/ssl/certs/ca-certificates.crt\nfind-links = /wheels\n", encoding="utf-8"
         )
-        container = self.engine.told("from", "scratch")
-        self.engine.told("add", "--quiet", container, str(root), "/")
-        self.engine.told("commit", "--quiet", "--rm", container, DEBIAN)
+        container = self.engine.output("from", "scratch")
+        self.engine.output("add", "--quiet", container, str(root), "/")
+        self.engine.output("commit", "--quiet", "--rm", container, DEBIAN)
 
     def _pause(self) -> None:
         """What holds the namespaces of a pod: a program that sleeps."""
         if not self._id(PAUSE):
-            container = self.engine.told("from", "scratch")
-            self.engine.told("copy", "--quiet", container, "/usr/bin/busybox", "/bin/sleep")
-            self.engine.told("config", "--entrypoint", '["/bin/sleep", "2147483647"]', container)
-            self.engine.told("commit", "--quiet", "--rm", container, PAUSE)
+            container = self.engine.output("from", "scratch")
+            self.engine.output("copy", "--quiet", container, "/usr/bin/busybox", "/bin/sleep")
+            self.engine.output("config", "--entrypoint", '["/bin/sleep", "2147483647"]', container)
+            self.engine.output("commit", "--quiet", "--rm", container, PAUSE)
         self._archive(PAUSE)
 
     def _stand_ins(self) -> None:
-        from wattcast.local.embedded.jars import jars
+        from wattcast.embedded.jars import jars
 
         context, java = self.folder / "stand-ins", "localhost/debian-java:1"
         shutil.rmtree(context, ignore_errors=True)
@@ -164,7 +164,7 @@ class Images:
         shutil.copy2(self.folder / "bin" / "spark-operator", context / "bin")
         self.engine.build(java, labels() | {"BASE_IMAGE": DEBIAN}, *CACHED, "--target=base")
         given = (f"--build-arg=BASE_IMAGE={java}", f"--build-arg=WATTCAST={WATTCAST}", f"--tag={STAND_INS}")
-        self.engine.told("build", *CACHED, f"--file={HERE / 'stand-ins.Dockerfile'}", *given, str(context))
+        self.engine.output("build", *CACHED, f"--file={HERE / 'stand-ins.Dockerfile'}", *given, str(context))
         self._archive(STAND_INS)
 
     def _archive(self, name: str) -> None:
@@ -174,16 +174,16 @@ class Images:
         if archive.is_file() and made_of.is_file() and made_of.read_text(encoding="ascii") == identity:
             return
         archive.unlink(missing_ok=True)
-        self.engine.told("push", "--quiet", name, f"docker-archive:{archive}:{name}")
+        self.engine.output("push", "--quiet", name, f"docker-archive:{archive}:{name}")
         made_of.write_text(identity, encoding="ascii")
 
     def _id(self, name: str) -> str:
-        return self.engine.told("images", "--quiet", "--no-trunc", "--filter", f"reference={name}")
+        return self.engine.output("images", "--quiet", "--no-trunc", "--filter", f"reference={name}")
 
 
 def labels() -> dict[str, str]:
     """Those of this checkout, with one time for all commits: another time would build every layer again."""
-    return about() | {EPOCH: "0"}
+    return image_labels() | {EPOCH: "0"}
 
 
 def _file(name: str) -> str:

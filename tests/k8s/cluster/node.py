@@ -18,7 +18,7 @@ from tests.k8s.cluster.parts import NODE, SERVER_NAMES, USERS, certificates, wri
 from tests.k8s.cluster.usage import Usage
 
 ROOT = Path(__file__).parents[3]
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 2.0  # most looks start a kubectl, which takes half a second of a processor
 CGROUPS = Path("/sys/fs/cgroup")
 Completed = subprocess.CompletedProcess[str]
 
@@ -116,8 +116,10 @@ class Cluster:
         socket = str(self.run_folder / "containerd.sock")
         subprocess.run(["ctr", "-a", socket, "-n", "k8s.io", "images", *arguments], check=True, capture_output=True)
 
-    def until(self, what: str, found: Callable[[], object], seconds: float) -> None:
-        """Look until it is so.
+    def until(
+        self, what: str, found: Callable[[], object], seconds: float, *, look_seconds: float = LOOK_SECONDS
+    ) -> None:
+        """Look every `look_seconds` until `found` returns something true.
 
         Raises:
             NotInTime: it was not within so many seconds.
@@ -130,7 +132,7 @@ class Cluster:
             if (holder := self._holder()) is None:
                 raise AssertionError(f"{what}: the cluster has ended; see {self.run_folder / 'logs'}")
             with suppress(psutil.TimeoutExpired):
-                holder.wait(LOOK_SECONDS)
+                holder.wait(look_seconds)
 
     def _inner(self) -> int:
         """Process 1 of the namespaces, as seen from outside."""

@@ -1,4 +1,4 @@
-"""A small API server over HTTP: it keeps objects, notes what was applied, and can be told to refuse, to break off or to act."""
+"""A small API server over HTTP: it stores objects with their field ownership; hooks can refuse requests or break connections."""
 
 import json
 import re
@@ -24,6 +24,7 @@ KINDS = {  # by the root of their paths: plural, and whether of a namespace
     },
     "/apis/apps/v1": {"Deployment": ("deployments", True), "StatefulSet": ("statefulsets", True)},
     "/apis/rbac.authorization.k8s.io/v1": {"Role": ("roles", True)},
+    "/apis/coordination.k8s.io/v1": {"Lease": ("leases", True)},
     SPARK: {
         "SparkApplication": ("sparkapplications", True),
         "ScheduledSparkApplication": ("scheduledsparkapplications", True),
@@ -33,18 +34,18 @@ RESET = 0  # in the place of a status: the connection breaks off
 
 
 class ApiServer:
-    """What it has by path, what it was asked, and hooks: `answer` before a request is done, `act` after a change."""
+    """Objects by path, the requests, and two hooks: `answer` replaces an answer, `after_change` runs after a change."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, Object] = {}
-        self.asked: list[str] = []
+        self.objects: dict[str, Any] = {}  # a value of bytes is a log
+        self.requests: list[str] = []
         self.answer: Callable[[str, str], tuple[int, str] | None] = lambda _, __: None
-        self.act: Callable[[str, Object], None] = lambda _, __: None
+        self.after_change: Callable[[str, Object], None] = lambda _, __: None
         self.address = ""
         self._version = 0
 
-    def asked_of(self, method: str) -> list[str]:
-        return [each.split()[1] for each in self.asked if each.startswith(f"{method} ")]
+    def requests_of(self, method: str) -> list[str]:
+        return [each.split()[1] for each in self.requests if each.startswith(f"{method} ")]
 
     def put(self, path: str, value: Object, *, manager: str = "wattcast") -> Object:
         """Keep an object in the place of what is there; what others know of it stays."""
@@ -72,7 +73,10 @@ class ApiServer:
                 return self._got(path, query)
             case "POST":
                 path = f"{path}/{body['metadata']['name']}"
-                return 201, self._stored(path, body, query)
+                return self._conflict(path, None) or (201, self._stored(path, body, query))
+            case "PUT":
+                conflict = self._conflict(path, body["metadata"]["resourceVersion"])
+                return conflict or (200, self._stored(path, body, query))
             case "PATCH":
                 return self._patched(path, query, body)
             case _:
@@ -86,6 +90,11 @@ class ApiServer:
         wanted = [each.split("=") for each in query.get("labelSelector", [""])[0].split(",") if each]
         items = [each for key, each in self.objects.items() if re.fullmatch(rf"{re.escape(path)}/[^/]+", key)]
         return 200, {"items": [each for each in items if all(_labels(each).get(key) == value for key, value in wanted)]}
+
+    def _conflict(self, path: str, version: str | None) -> tuple[int, Object] | None:
+        """The answer to a request for another version than that of the object; None where the versions agree."""
+        current = self.objects.get(path, {}).get("metadata", {}).get("resourceVersion")
+        return None if current == version else (409, _status(409, "the object has been modified"))
 
     def _patched(self, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Object]:
         if found := re.match(r"/apis?/.*/namespaces/([^/]+)/", path):
@@ -102,7 +111,7 @@ class ApiServer:
         if "dryRun" in query:
             return deepcopy(body)
         made = self.put(path, body)
-        self.act(path, made)
+        self.after_change(path, made)
         return self.objects.get(path, made)
 
     def _deleted(self, path: str) -> tuple[int, Object]:
@@ -126,19 +135,19 @@ def serving() -> Iterator[ApiServer]:
             split = urlsplit(self.path)
             path, query = unquote(split.path), parse_qs(split.query)
             body = yaml.safe_load(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
-            state.asked.append(f"{self.command} {path}" + (" dry" if "dryRun" in query else ""))
+            state.requests.append(f"{self.command} {path}" + (" dry" if "dryRun" in query else ""))
             status, said = state.done(self.command, path, query, body)
             if status == RESET:
                 self.close_connection = True
                 return
-            text = json.dumps(said).encode()
+            text = said if isinstance(said, bytes) else json.dumps(said).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
 
-        do_POST = do_PATCH = do_DELETE = do_GET
+        do_POST = do_PATCH = do_PUT = do_DELETE = do_GET
 
         def log_message(self, *_: object) -> None:
             """Nothing on the terminal."""

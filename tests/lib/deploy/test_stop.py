@@ -1,4 +1,4 @@
-"""The hook that ends a driver tells the job's own process, and waits for it."""
+"""The preStop hook of a driver stops the job's own process and waits for it."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ JOB = """
 import signal, sys
 def end(*_):
     print("ending", flush=True)
-    sys.stdin.readline()  # until the batch in hand is done
+    sys.stdin.readline()  # until the current batch is finished
     sys.exit(7)
 signal.signal(signal.SIGTERM, end)
 print("up", flush=True)
@@ -20,7 +20,7 @@ signal.pause()
 
 
 def hook(file: Path) -> subprocess.Popen[bytes]:
-    """As Kubernetes calls it: not by the parent of the job."""
+    """The hook as Kubernetes runs it: not as the parent of the job."""
     return subprocess.Popen([sys.executable, "-m", "wattcast.deploy.stop", str(file)])
 
 
@@ -46,7 +46,7 @@ def start() -> Iterator[Start]:
         process.communicate()
 
 
-def test_job_ends_by_itself_before_the_hook_does(start: Start, tmp_path: Path) -> None:
+def test_hook_returns_after_the_job_has_ended_by_itself(start: Start, tmp_path: Path) -> None:
     file = tmp_path / "ingest.py"
     file.write_text(JOB, encoding="utf-8")
     running = start(str(file), "--once")
@@ -61,7 +61,7 @@ def test_job_ends_by_itself_before_the_hook_does(start: Start, tmp_path: Path) -
     assert waiting.wait(timeout=60) == 0
 
 
-def test_process_that_only_names_the_file_is_left_alone(start: Start, tmp_path: Path) -> None:
+def test_process_with_the_file_as_an_argument_is_not_stopped(start: Start, tmp_path: Path) -> None:
     file = tmp_path / "ingest.py"
     other = tmp_path / "spark_submit.py"
     other.write_text(JOB, encoding="utf-8")

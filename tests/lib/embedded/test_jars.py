@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wattcast.local.embedded.jars import Jar, JarsUnavailable, jars, locked_jars
+from wattcast.embedded.jars import Jar, JarsUnavailable, jars, locked_jars
 from wattcast.settings import cache_folder
 
 VICTIM = "commons-pool2-2.13.1.jar"
@@ -92,7 +92,7 @@ def test_missing_jar_offline_is_one_sentence(cache: Path, monkeypatch: pytest.Mo
 @pytest.mark.skipif(not is_maven_central_reachable(), reason="Maven Central is out of reach")
 def test_two_processes_at_once_fetch_a_missing_jar(cache: Path) -> None:
     (cache / VICTIM).unlink()
-    command = [sys.executable, "-c", "from wattcast.local.embedded.jars import jars; print(len(jars('spark')))"]
+    command = [sys.executable, "-c", "from wattcast.embedded.jars import jars; print(len(jars('spark')))"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ)) for _ in range(2)]
     assert [process.communicate(timeout=300)[0].strip() for process in both] == [b"6", b"6"]
     assert sorted(path.name for path in cache.iterdir()) == sorted([".lock", *(path.name for path in jars("spark"))])
@@ -102,7 +102,7 @@ def test_two_processes_at_once_fetch_a_missing_jar(cache: Path) -> None:
 def test_jar_that_differs_from_the_lock_never_gets_its_name(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (cache / VICTIM).unlink()
     wrong = [Jar(jar.set, jar.file, jar.coordinates, "0" * 64) for jar in locked_jars() if jar.file == VICTIM]
-    monkeypatch.setattr("wattcast.local.embedded.jars.locked_jars", lambda: wrong)
+    monkeypatch.setattr("wattcast.embedded.jars.locked_jars", lambda: wrong)
     with pytest.raises(JarsUnavailable, match="expected 0000"):
         jars("spark")
     assert not (cache / VICTIM).exists()

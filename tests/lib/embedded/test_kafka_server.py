@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from wattcast.broker import Broker
-from wattcast.local.embedded import broker_record
-from wattcast.local.embedded.kafka_server import BrokerFailed, EmbeddedBroker
-from wattcast.settings import KafkaSettings
+from wattcast.embedded import broker_record
+from wattcast.embedded.kafka_server import BrokerFailed, EmbeddedBroker
+from wattcast.setting_sections import KafkaSettings
 
 TOPIC, KEPT = "readings", "kept"
 GONE_SECONDS = 60
@@ -23,7 +23,7 @@ GONE_SECONDS = 60
 OWNER = """
 import signal, sys
 from pathlib import Path
-from wattcast.local.embedded.kafka_server import EmbeddedBroker
+from wattcast.embedded.kafka_server import EmbeddedBroker
 with EmbeddedBroker(Path(sys.argv[1])) as broker:
     print(broker.pid, flush=True)
     if sys.argv[2] == "raise":

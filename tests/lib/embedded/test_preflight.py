@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from wattcast.local.embedded import preflight
-from wattcast.local.embedded.preflight import Unsupported, check_java, check_python
+from wattcast.embedded import preflight
+from wattcast.embedded.preflight import Unsupported, check_java, check_python
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_no_java_at_all_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_placeholder_that_only_asks_for_java_counts_as_none(java_home: Path) -> None:
     put_java(java_home, "Unable to locate a Java Runtime.", status=1)
-    with pytest.raises(Unsupported, match="tells no version") as error:
+    with pytest.raises(Unsupported, match="prints no version") as error:
         check_java()
     sentence(error)
 

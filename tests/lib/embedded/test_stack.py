@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from wattcast.broker import Broker
-from wattcast.local.embedded import broker_record
-from wattcast.local.embedded.kafka_server import EmbeddedBroker
-from wattcast.local.embedded.stack import down, running_broker, status, up
-from wattcast.settings import KafkaSettings
+from wattcast.embedded import broker_record
+from wattcast.embedded.kafka_server import EmbeddedBroker
+from wattcast.embedded.stack import down, running_broker, status, up
+from wattcast.setting_sections import KafkaSettings
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def test_nothing_runs_in_a_new_folder(tmp_path: Path) -> None:
     assert running_broker(tmp_path) is None
-    assert down(tmp_path) == "Nothing runs here."
+    assert down(tmp_path) == "No broker runs for this state folder."
     assert status(tmp_path)["up"] is False
     assert list(tmp_path.iterdir()) == []
 
@@ -35,13 +35,13 @@ def test_stack_outlives_its_command_until_it_is_told_to_go(state: Path) -> None:
     command = [
         sys.executable,
         "-c",
-        "import sys, pathlib, wattcast.local.embedded.stack as s; print(s.up(pathlib.Path(sys.argv[1])))",
+        "import sys, pathlib, wattcast.embedded.stack as s; print(s.up(pathlib.Path(sys.argv[1])))",
     ]
     said = subprocess.run([*command, str(state)], capture_output=True, text=True, timeout=300, check=True).stdout
     servers = running_broker(state)
     assert servers
     assert servers in said
-    assert up(state) == f"The broker is up already at {servers}."
+    assert up(state) == f"The broker already runs at {servers}."
     broker = Broker(KafkaSettings(bootstrap_servers=servers, partitions=2))
     broker.ensure_topics(["readings"])
     producer = broker.producer()
@@ -54,10 +54,10 @@ def test_stack_outlives_its_command_until_it_is_told_to_go(state: Path) -> None:
     assert seen["topics"] == {"readings": {"records": 3, "end_offsets": {0: 0, 1: 3}}}
     assert 0 < seen["broker_bytes"] < 50_000_000
     assert 0 < seen["memory_bytes"] < 500_000_000
-    assert down(state) == "The broker is stopped; its data stays."
+    assert down(state) == "The broker was stopped; its data is kept."
     assert not psutil.pid_exists(seen["pid"]) or psutil.Process(seen["pid"]).status() == psutil.STATUS_ZOMBIE
     assert running_broker(state) is None
-    assert down(state) == "Nothing runs here."
+    assert down(state) == "No broker runs for this state folder."
 
 
 def test_record_of_a_process_that_is_gone_is_stale(state: Path) -> None:
@@ -65,7 +65,7 @@ def test_record_of_a_process_that_is_gone_is_stale(state: Path) -> None:
     record.parent.mkdir(exist_ok=True)
     record.write_text(json.dumps({"pid": os.getpid(), "started": 1.0, "port": 1, "controller_port": 2}))
     assert running_broker(state) is None
-    assert down(state) == "Nothing runs here."
+    assert down(state) == "No broker runs for this state folder."
     assert psutil.Process().is_running()
 
 

@@ -1,4 +1,4 @@
-"""Forecasts from literal hours: wanted less existing, from what was known at the issue time and nothing else."""
+"""Forecasts from literal hours: the pending ones only, from what was available at the issue time and nothing else."""
 
 import json
 from collections.abc import Mapping
@@ -11,23 +11,25 @@ from jsonschema import Draft202012Validator, FormatChecker
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from wattcast.contracts import contract
-from wattcast.forecasting import Span, live_span, messages, wanted_forecasts
-from wattcast.ladder import Predictor
-from wattcast.settings import ForecastingSettings
+from wattcast.forecast.context import Predictor
+from wattcast.forecast.origins import OriginSpan
+from wattcast.forecast.selection import ForecastTables, pending_forecast_rows
+from wattcast.messages import messages
+from wattcast.setting_sections import ForecastingSettings
+from wattcast.times import HOUR
 
-HOUR = timedelta(hours=1)
 ORIGIN = datetime(2017, 6, 5)
 OPTIONS = ForecastingSettings(lead_hours=3, context_hours=200, clock="arrival")
 CLOCK = ORIGIN + timedelta(days=10)
-LIVE_SPAN = Span(ORIGIN, ORIGIN)
-BACKFILL = Span(ORIGIN, ORIGIN, "backfill-1")
-HINDSIGHT = Span(ORIGIN, ORIGIN, "hindsight-1", hindsight=True)
+LIVE_SPAN = OriginSpan(ORIGIN, ORIGIN)
+BACKFILL = OriginSpan(ORIGIN, ORIGIN, "backfill-1")
+HINDSIGHT = OriginSpan(ORIGIN, ORIGIN, "hindsight-1", hindsight=True)
 
 
 def echo(version: str = "1", fails: bool = False) -> Predictor:
     """A model that forecasts the sum of its history, more by the temperature that is forecast: every input shows.
 
-    Spark's workers get it by value, so it is made in here.
+    Spark's workers get it by value, so the class is local.
     """
 
     class Echo:
@@ -52,13 +54,17 @@ def frame(spark: SparkSession, table: str, rows: list[dict[str, Any]]) -> DataFr
     return spark.createDataFrame([tuple(row.get(name) for name in schema.fieldNames()) for row in rows], schema)
 
 
-def hour(building: str, before: int, kwh: float, *, known: datetime | None = None, **more: Any) -> dict[str, Any]:
-    """The hour that starts so many hours before the origin, known at its end unless told otherwise."""
+def hour(
+    building: str, before: int, kwh: float, *, available_at: datetime | None = None, **more: Any
+) -> dict[str, Any]:
+    """The hour that starts so many hours before the origin, available from its end on by default."""
     start = ORIGIN - before * HOUR
     values = {"energy_usage_kwh": kwh, "readings_seen": 1, "readings_expected": 1, "coverage": 1.0, "quality_flags": []}
-    known = known or start + HOUR
+    available_at = available_at or start + HOUR
     return (
-        {"building_id": building, "hour": start, "available_at": known, "as_of": known, "revision": 1} | values | more
+        {"building_id": building, "hour": start, "available_at": available_at, "as_of": available_at, "revision": 1}
+        | values
+        | more
     )
 
 
@@ -75,18 +81,22 @@ def weather(lead: int, temperature_c: float, *, arrived: datetime, issued: datet
     }  # fmt: skip
 
 
-def made(
-    spark: SparkSession, hours: list[dict[str, Any]], span: Span = LIVE_SPAN, *, predictor: Predictor | None = None,
+def forecasts_of(
+    spark: SparkSession, hours: list[dict[str, Any]], span: OriginSpan = LIVE_SPAN, *, predictor: Predictor | None = None,
     own: Mapping[str, Predictor] | None = None, forecast_weather: list[dict[str, Any]] | None = None,
     existing: DataFrame | None = None, clock: datetime = CLOCK,
 ) -> DataFrame:  # fmt: skip
     """`own` has predictors of buildings or sites, which come before the `predictor` of all."""
-    known = [{"building_id": "b1", "site": "s1", "timezone": "Europe/London"}]
+    buildings = [{"building_id": "b1", "site": "s1", "timezone": "Europe/London"}]
     overall, predictors = predictor or echo(), own or {}
-    return wanted_forecasts(
-        frame(spark, "hourly_usage", hours), span,
+    tables = ForecastTables(
+        hourly=frame(spark, "hourly_usage", hours),
         existing=frame(spark, "forecasts", []) if existing is None else existing,
-        buildings=frame(spark, "buildings", known), weather=frame(spark, "received_weather_forecasts", forecast_weather or []),
+        buildings=frame(spark, "buildings", buildings),
+        weather=frame(spark, "received_weather_forecasts", forecast_weather or []),
+    )
+    return pending_forecast_rows(
+        tables, span,
         model_of=lambda building_id, site: predictors.get(building_id, predictors.get(site, overall)),
         clock=clock, max_wait=3 * HOUR, options=OPTIONS,
     )  # fmt: skip
@@ -97,22 +107,22 @@ def rows(forecasts: DataFrame) -> list[Row]:
 
 
 def test_a_forecast_says_what_it_is_for_from_when_by_which_model_and_how_good_it_is(spark: SparkSession) -> None:
-    (row,) = rows(made(spark, history("b1")))
+    (row,) = rows(forecasts_of(spark, history("b1")))
     assert row.asDict() | {"created_at": None} == {
         "forecast_id": row.forecast_id, "building_id": "b1", "origin": ORIGIN, "purpose": "live", "issued_at": ORIGIN,
         "target_hour": [ORIGIN, ORIGIN + HOUR, ORIGIN + 2 * HOUR], "p10_kwh": [269.0] * 3, "p50_kwh": [270.0] * 3,
         "p90_kwh": [271.0] * 3, "method": "model", "model_name": "echo", "model_version": "1", "warnings": [], "created_at": None,
     }  # fmt: skip
     assert len(row.forecast_id) == 32
-    assert rows(made(spark, history("b1")))[0].forecast_id == row.forecast_id
-    assert rows(made(spark, history("b1"), BACKFILL))[0].forecast_id != row.forecast_id
+    assert rows(forecasts_of(spark, history("b1")))[0].forecast_id == row.forecast_id
+    assert rows(forecasts_of(spark, history("b1"), BACKFILL))[0].forecast_id != row.forecast_id
 
 
-def test_a_revision_that_was_unknown_at_the_issue_time_is_used_with_hindsight_only(spark: SparkSession) -> None:
-    planted = hour("b1", 5, 1000.0, known=ORIGIN + timedelta(seconds=1), revision=2)
-    in_time = hour("b1", 5, 1000.0, known=ORIGIN, revision=2)
+def test_a_revision_that_arrived_after_the_issue_time_is_used_with_hindsight_only(spark: SparkSession) -> None:
+    planted = hour("b1", 5, 1000.0, available_at=ORIGIN + timedelta(seconds=1), revision=2)
+    in_time = hour("b1", 5, 1000.0, available_at=ORIGIN, revision=2)
     sums = {
-        (span.purpose, name): rows(made(spark, history("b1") + more, span))[0].p50_kwh[0]
+        (span.purpose, name): rows(forecasts_of(spark, history("b1") + more, span))[0].p50_kwh[0]
         for span in (LIVE_SPAN, BACKFILL, HINDSIGHT)
         for name, more in {"plain": [], "planted": [planted], "in time": [in_time]}.items()
     }
@@ -124,28 +134,28 @@ def test_a_revision_that_was_unknown_at_the_issue_time_is_used_with_hindsight_on
 
 
 def test_a_weather_forecast_that_arrived_after_the_issue_time_is_not_used(spark: SparkSession) -> None:
-    known = weather(1, 10.0, arrived=ORIGIN - HOUR)
+    in_time = weather(1, 10.0, arrived=ORIGIN - HOUR)
     planted = weather(1, 500.0, arrived=ORIGIN + timedelta(seconds=1), issued=ORIGIN - timedelta(minutes=1))
     for span in (LIVE_SPAN, BACKFILL):
-        (row,) = rows(made(spark, history("b1"), span, forecast_weather=[planted, known]))
+        (row,) = rows(forecasts_of(spark, history("b1"), span, forecast_weather=[planted, in_time]))
         assert row.p50_kwh == [270.0, 280.0, 270.0]
 
 
-def test_of_the_weather_forecasts_that_were_known_the_newest_issued_counts(spark: SparkSession) -> None:
+def test_of_the_available_weather_forecasts_the_newest_issued_counts(spark: SparkSession) -> None:
     newer = weather(0, 20.0, arrived=ORIGIN - 2 * HOUR, issued=ORIGIN - 3 * HOUR)
     older_but_later = weather(0, 10.0, arrived=ORIGIN - HOUR, issued=ORIGIN - 4 * HOUR)
-    (row,) = rows(made(spark, history("b1"), forecast_weather=[newer, older_but_later]))
+    (row,) = rows(forecasts_of(spark, history("b1"), forecast_weather=[newer, older_but_later]))
     assert row.p50_kwh == [290.0, 270.0, 270.0]
 
 
-def test_what_exists_is_not_made_again_live_once_ever_in_a_backfill_once_per_model_version(spark: SparkSession) -> None:
-    span = Span(ORIGIN - HOUR, ORIGIN)
-    first = made(spark, history("b1"), LIVE_SPAN).persist()
-    assert [row.origin for row in rows(made(spark, history("b1"), span, existing=first))] == [ORIGIN - HOUR]
-    assert rows(made(spark, history("b1"), LIVE_SPAN, existing=first, predictor=echo("2"))) == []
-    backfilled = made(spark, history("b1"), BACKFILL, existing=first).persist()
-    assert rows(made(spark, history("b1"), BACKFILL, existing=first.union(backfilled))) == []
-    again = rows(made(spark, history("b1"), BACKFILL, existing=backfilled, predictor=echo("2")))
+def test_an_origin_is_forecast_once_live_and_once_per_model_version_in_a_backfill(spark: SparkSession) -> None:
+    span = OriginSpan(ORIGIN - HOUR, ORIGIN)
+    first = forecasts_of(spark, history("b1"), LIVE_SPAN).persist()
+    assert [row.origin for row in rows(forecasts_of(spark, history("b1"), span, existing=first))] == [ORIGIN - HOUR]
+    assert rows(forecasts_of(spark, history("b1"), LIVE_SPAN, existing=first, predictor=echo("2"))) == []
+    backfilled = forecasts_of(spark, history("b1"), BACKFILL, existing=first).persist()
+    assert rows(forecasts_of(spark, history("b1"), BACKFILL, existing=first.union(backfilled))) == []
+    again = rows(forecasts_of(spark, history("b1"), BACKFILL, existing=backfilled, predictor=echo("2")))
     assert [(row.purpose, row.model_version) for row in again] == [("backfill-1", "2")]
 
 
@@ -153,21 +163,23 @@ def test_each_building_is_forecast_by_its_own_champion_else_that_of_its_site_els
     spark: SparkSession,
 ) -> None:
     hours = history("b1") + history("b2") + history("b3")
-    found = rows(made(spark, hours, BACKFILL, own={"s1": echo("site"), "b3": echo("own", fails=True)}).persist())
-    assert [(row.building_id, row.model_version, row.method) for row in found] == [
+    issued = rows(
+        forecasts_of(spark, hours, BACKFILL, own={"s1": echo("site"), "b3": echo("own", fails=True)}).persist()
+    )
+    assert [(row.building_id, row.model_version, row.method) for row in issued] == [
         ("b1", "site", "model"),
         ("b2", "1", "model"),
         ("b3", "own", "weekly_profile"),
     ]
-    assert len({row.forecast_id for row in found}) == 3
-    existing = frame(spark, "forecasts", [row.asDict() for row in found])
-    again = rows(made(spark, hours, BACKFILL, own={"b2": echo("own")}, existing=existing))
+    assert len({row.forecast_id for row in issued}) == 3
+    existing = frame(spark, "forecasts", [row.asDict() for row in issued])
+    again = rows(forecasts_of(spark, hours, BACKFILL, own={"b2": echo("own")}, existing=existing))
     assert [(row.building_id, row.model_version) for row in again] == [("b1", "1"), ("b2", "own"), ("b3", "1")]
 
 
 def test_a_model_that_raises_stops_no_building(spark: SparkSession) -> None:
-    found = rows(made(spark, history("b1") + history("b2", 20), predictor=echo(fails=True)))
-    assert [(row.building_id, row.method, row.warnings) for row in found] == [
+    issued = rows(forecasts_of(spark, history("b1") + history("b2", 20), predictor=echo(fails=True)))
+    assert [(row.building_id, row.method, row.warnings) for row in issued] == [
         ("b1", "weekly_profile", ["model_failed"]),
         ("b2", "last_known_profile", ["no_metadata", "cold_start", "short_history"]),
     ]
@@ -177,34 +189,26 @@ def test_a_silent_building_is_forecast_after_the_longest_wait_with_a_stale_conte
     spark: SparkSession,
 ) -> None:
     silent = history("b1", silent=2)
-    assert rows(made(spark, silent, clock=ORIGIN + 3 * HOUR - timedelta(seconds=1))) == []
-    (row,) = rows(made(spark, silent, clock=ORIGIN + 3 * HOUR))
+    assert rows(forecasts_of(spark, silent, clock=ORIGIN + 3 * HOUR - timedelta(seconds=1))) == []
+    (row,) = rows(forecasts_of(spark, silent, clock=ORIGIN + 3 * HOUR))
     assert (row.issued_at, row.method, row.warnings) == (ORIGIN + 3 * HOUR, "model", ["stale_context", "late"])
 
 
 def test_a_partial_hour_is_missing_and_an_hour_of_unknown_coverage_is_not(spark: SparkSession) -> None:
-    hours = [hour("b1", 5, 500.0, coverage=0.5), hour("b1", 6, 500.0, coverage=None)]
-    others = [row for row in history("b1") if row["hour"] not in {each["hour"] for each in hours}]
-    (row,) = rows(made(spark, others + hours))
+    partial_and_unknown = [hour("b1", 5, 500.0, coverage=0.5), hour("b1", 6, 500.0, coverage=None)]
+    others = [row for row in history("b1") if row["hour"] not in {row["hour"] for row in partial_and_unknown}]
+    (row,) = rows(forecasts_of(spark, others + partial_and_unknown))
     assert row.p50_kwh[0] == 270.0 - 2.0 - 1.0 + 500.0
-
-
-def test_the_issue_window_ends_with_the_newest_hour_or_with_waiting_and_reaches_back() -> None:
-    window = {"max_wait": 3 * HOUR, "catch_up_hours": 24}
-    by_hours = live_span(newest_hour=ORIGIN, clock=ORIGIN + timedelta(minutes=70), **window)  # type: ignore[arg-type]
-    by_waiting = live_span(newest_hour=ORIGIN, clock=ORIGIN + timedelta(hours=9, minutes=59), **window)  # type: ignore[arg-type]
-    assert by_hours == Span(ORIGIN - 22 * HOUR, ORIGIN + HOUR)
-    assert by_waiting == Span(ORIGIN - 17 * HOUR, ORIGIN + 6 * HOUR)
 
 
 @pytest.mark.parametrize("kwh", [1.0, -300.0])
 def test_each_message_keeps_its_contract_and_is_keyed_by_its_building(spark: SparkSession, kwh: float) -> None:
     hours = [hour("b1", before, kwh + before % 2) for before in range(1, 181)]
-    agreed = contract("forecast-messages")
-    (message,) = messages(made(spark, hours), agreed).collect()
+    topic = contract("forecast-messages")
+    (message,) = messages(forecasts_of(spark, hours), topic).collect()
     body = json.loads(bytes(message.value))
-    Draft202012Validator(agreed.json_schema(), format_checker=FormatChecker()).validate(body)
+    Draft202012Validator(topic.json_schema(), format_checker=FormatChecker()).validate(body)
     assert bytes(message.key) == b"b1"
-    assert tuple(body) == agreed.column_names
+    assert tuple(body) == topic.column_names
     assert body["p50_kwh"] == [180 * kwh + 90] * 3
     assert body["origin"] == "2017-06-05T00:00:00.000000Z"

@@ -1,15 +1,23 @@
 """Hourly usage over real tables: literal readings in, whole revisions out."""
 
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from wattcast.contracts import contract
-from wattcast.hourly import arrival_clock, hours_of, wanted_hours, within
-from wattcast.job import Run
+from wattcast.contracts import contract, contracts
+from wattcast.hourly.pending import pending_closed_hours, pending_revisions, pending_revisions_of_batch
+from wattcast.hourly.selection import hours_of, low_watermark
+from wattcast.runtime.context import Run
+from wattcast.settings import project_folder
 
 DAY = "2017-06-01"
 COLUMNS = [
@@ -35,18 +43,20 @@ class Hours:
         run.lake.replace("buildings", run.lake.frame("buildings", pd.DataFrame(rows)))
 
     def batch(self, *readings: tuple[str, str, str, float], close_at: str | None = None, partition: int = 0) -> int:
-        """Receive readings (building, measured at, arrived at, kWh), then append what is missing; returns how many rows."""
+        """Receive readings (building, measured at, arrived at, kWh), then append the pending rows; returns how many."""
+        received = self.receive(*readings, partition=partition)
+        existing = self.run.lake.snapshot("hourly_usage")
+        closing = time(close_at) if close_at else None
+        pending = pending_revisions(self.run, hours_of(received), existing, close_at=closing)
+        return self.run.lake.append("hourly_usage", lambda _: pending)
+
+    def receive(self, *readings: tuple[str, str, str, float], partition: int = 0) -> DataFrame:
+        """Append accepted readings to `received_readings`; returns its new rows."""
         schema = contract("received_readings").schema
-        rows = [self._row(*each, partition) for each in readings]
+        rows = [self._row(*reading, partition) for reading in readings]
         received = self.run.spark.createDataFrame([tuple(map(row.get, schema.fieldNames())) for row in rows], schema)
         self.run.lake.append("received_readings", lambda _: received)
-        existing = self.run.lake.snapshot("hourly_usage")
-        wanted = wanted_hours(
-            self.run.lake.snapshot("received_readings").frame, touched=hours_of(received), existing=existing.frame,
-            buildings=self.run.lake.table("buildings"), closing=self.run.settings.closing,
-            since=self.run.lake.newest(existing, "as_of")[0], close_at=time(close_at) if close_at else None,
-        )  # fmt: skip
-        return self.run.lake.append("hourly_usage", lambda _: wanted)
+        return received
 
     def rows(self) -> list[tuple[Any, ...]]:
         """building, hour, revision, available at, kWh, readings seen, coverage, flags; in order."""
@@ -64,7 +74,7 @@ class Hours:
 
 def time(text: str) -> datetime:
     """Of HH:MM on the day of these tests, or of an ISO 8601 text."""
-    return datetime.fromisoformat(text if len(text) > 5 else f"{DAY}T{text}")
+    return datetime.fromisoformat(text if len(text) > 8 else f"{DAY}T{text}")
 
 
 def test_an_hour_closes_and_what_comes_later_makes_a_revision_only_if_it_changes_a_value(once: Run) -> None:
@@ -136,6 +146,41 @@ def test_the_end_of_a_replay_closes_what_would_close_by_then(once: Run) -> None:
     assert hours.rows() == [("b1", "10:00", 1, "14:00", 1.0, 1, 0.5, ["partial"])]
 
 
+def test_a_closing_time_counts_only_when_all_batches_are_done(once: Run) -> None:
+    hours = Hours(once, b1=20)
+    run = replace(once, close_at=time("2017-06-02T00:00"))
+    for reading in [("b1", "10:00", "10:20", 1.0), ("b1", "10:20", "10:40", 2.0), ("b1", "10:40", "11:00", 4.0)]:
+        received = hours.receive(reading)
+        once.lake.append("hourly_usage", partial(pending_revisions_of_batch, run, received))
+    once.lake.append("hourly_usage", partial(pending_closed_hours, run))
+    assert hours.rows() == [("b1", "10:00", 1, "11:00", 7.0, 3, 1.0, [])]
+
+
+def test_a_device_with_a_stopped_clock_is_capped_and_delays_no_other_building(once: Run) -> None:
+    settings = once.settings.with_changes(closing={"max_readings_per_device_hour": 5})
+    limited = replace(once, settings=settings.model_copy(update={"state": once.settings.state}))
+    hours = Hours(limited, stopped=60, sound=60)
+    stopped = [("stopped", "10:00", f"12:{second:02}", float(second)) for second in range(40)]
+    assert hours.batch(*stopped, ("sound", "10:00", "12:00", 3.0)) == 6
+    assert hours.rows() == [
+        ("sound", "10:00", 1, "12:00", 3.0, 1, 1.0, []),
+        *(("stopped", "10:00", number + 1, f"12:{number:02}", float(number), 1, 1.0, []) for number in range(4)),
+        ("stopped", "10:00", 5, "12:04", 4.0, 1, 1.0, ["capped"]),
+    ]
+    assert hours.batch(("stopped", "10:00", "13:00", 9.0)) == 0
+
+
+def test_energy_that_no_building_uses_is_summed_exactly_and_flagged(once: Run) -> None:
+    hours = Hours(once, b1=60)
+    readings = [
+        ("b1", f"10:{minute:02}:{second:02}", "11:00", 1e6) for minute in range(60) for second in range(0, 60, 6)
+    ]
+    hours.batch(*readings, *(("b1", f"10:00:{second:02}", "11:00", 1e6 + 0.25) for second in (1, 2)))
+    ((*_, energy, seen, _, flags),) = hours.rows()
+    assert (energy, seen) == (602e6 + 0.5, 602)
+    assert flags == ["surplus", "implausible"]
+
+
 @pytest.mark.parametrize(("day", "local_hours"), [("2017-03-26", 23), ("2017-10-29", 25), ("2017-06-01", 24)])
 def test_a_local_day_has_all_its_utc_hours_also_when_the_clocks_change(once: Run, day: str, local_hours: int) -> None:
     hours = Hours(once, b1=60)
@@ -148,7 +193,7 @@ def test_a_local_day_has_all_its_utc_hours_also_when_the_clocks_change(once: Run
     assert table.where(local == F.lit(date.fromisoformat(day))).count() == local_hours
 
 
-def test_the_arrival_clock_is_the_slowest_partition_that_is_not_idle(once: Run) -> None:
+def test_the_low_watermark_is_the_newest_arrival_of_the_slowest_partition_that_is_not_idle(once: Run) -> None:
     idle = timedelta(hours=24)
     received = [
         (0, "2017-06-01 10:00:00"),
@@ -157,32 +202,33 @@ def test_the_arrival_clock_is_the_slowest_partition_that_is_not_idle(once: Run) 
         (2, "2017-06-02 09:59:59"),
     ]
     frame = once.spark.createDataFrame(
-        [("t", *row) for row in received], "kafka_topic string, kafka_partition int, at string"
+        [("t", *row, True, "b1") for row in received],
+        "kafka_topic string, kafka_partition int, at string, accepted boolean, building_id string",
     )
     frame = frame.withColumn("kafka_timestamp", F.col("at").cast("timestamp"))
-    assert arrival_clock(frame, since=None, idle=idle) == datetime(2017, 6, 3, 9)
-    assert arrival_clock(frame, since=None, idle=timedelta(hours=25)) == datetime(2017, 6, 2, 9, 59, 59)
-    assert arrival_clock(frame, since=datetime(2017, 6, 5), idle=idle) is None
-    assert arrival_clock(frame.limit(0), since=None, idle=idle) is None
+    assert low_watermark(frame, since=None, idle=idle) == datetime(2017, 6, 3, 9)
+    assert low_watermark(frame, since=None, idle=timedelta(hours=25)) == datetime(2017, 6, 2, 9, 59, 59)
+    assert low_watermark(frame, since=datetime(2017, 6, 5), idle=idle) is None
+    assert low_watermark(frame.limit(0), since=None, idle=idle) is None
 
 
-def test_within_takes_all_of_the_days_and_nothing_else_as_long_as_they_form_few_ranges(once: Run) -> None:
-    times = [
-        "2017-05-31 23:59:59",
-        "2017-06-01 00:00:00",
-        "2017-06-02 23:59:59",
-        "2017-06-03 00:00:00",
-        "2017-06-05 12:00:00",
-    ]
-    frame = once.spark.createDataFrame([(each,) for each in times], "at string").withColumn(
-        "hour", F.col("at").cast("timestamp")
-    )
-    days = [date(2017, 6, day) for day in (5, 2, 1, 2)]
+@pytest.fixture
+def tolerant_contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The contracts, with a tolerance of 60 instead of 10 minutes in that of readings."""
+    folder = Path(shutil.copytree(project_folder("data-contracts"), tmp_path / "data-contracts"))
+    file = folder / "readings.odcs.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert "futureToleranceMinutes, value: 10" in text
+    file.write_text(text.replace("futureToleranceMinutes, value: 10", "futureToleranceMinutes, value: 60"))
+    monkeypatch.setattr("wattcast.contracts.project_folder", lambda name: folder)
+    contracts.cache_clear()
+    yield
+    contracts.cache_clear()
 
-    def found(days: list[date]) -> list[str]:
-        return [row["at"] for row in frame.where(within("hour", days)).orderBy("at").collect()]
 
-    assert found(days) == [times[1], times[2], times[4]]
-    assert found([]) == []
-    scattered = [date(2017, 6, 1) + timedelta(days=2 * number) for number in range(40)]
-    assert set(found(scattered)) == set(times[1:])  # one range over all of them
+@pytest.mark.usefixtures("tolerant_contract")
+def test_a_wider_tolerance_of_the_contract_selects_readings_that_arrived_as_early_as_it_allows(once: Run) -> None:
+    hours = Hours(once, early=30, other=60)
+    assert hours.batch(("early", "10:00", "09:05", 1.0), ("other", "12:58", "13:59", 5.0)) == 1
+    assert hours.batch(("other", "13:00", "14:00", 5.0)) == 2
+    assert ("early", "10:00", 1, "14:00", 1.0, 1, 0.5, ["partial"]) in hours.rows()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from wattcast.metadata import MetadataError, buildings_of
+from wattcast.ingest.buildings import MetadataError, buildings_from_csv
 
 
 def file_of(folder: Path, *lines: str) -> Path:
@@ -29,12 +29,12 @@ def test_a_file_gives_all_columns_of_the_contract_and_what_it_lacks_is_missing(t
         },
         dtype=object,
     )  # fmt: skip
-    pd.testing.assert_frame_equal(buildings_of(file), expected)
+    pd.testing.assert_frame_equal(buildings_from_csv(file), expected)
 
 
 def test_a_default_interval_fills_only_unknown_ones(tmp_path: Path) -> None:
     file = file_of(tmp_path, "building_id,reading_interval_minutes", "b1,15", "b2,")
-    assert buildings_of(file, default_interval_minutes=60)["reading_interval_minutes"].tolist() == [15, 60]
+    assert buildings_from_csv(file, default_interval_minutes=60)["reading_interval_minutes"].tolist() == [15, 60]
 
 
 @pytest.mark.parametrize(
@@ -47,14 +47,14 @@ def test_a_default_interval_fills_only_unknown_ones(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_bad_value_is_refused_with_the_building_and_the_column(tmp_path: Path, column: str, text: str) -> None:
     with pytest.raises(MetadataError, match=f"building b1: {column} cannot be '{text}'"):
-        buildings_of(file_of(tmp_path, f"building_id,{column}", f"b1,{text}"))
+        buildings_from_csv(file_of(tmp_path, f"building_id,{column}", f"b1,{text}"))
 
 
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
         (["id,timezone", "b1,UTC"], "has no column building_id"),
-        (["building_id,timezone", "b1,UTC", "b1,UTC"], "building b1 is there more than once"),
+        (["building_id,timezone", "b1,UTC", "b1,UTC"], "has building b1 more than once"),
         (["building_id,timezone", ",UTC"], "building_id cannot be ''"),
         (["building_id", "x" * 129], "building_id cannot be"),
         (["building_id,site", "b1,a,b,c", "b2,a"], "cannot be read|more than once|building_id"),
@@ -62,7 +62,7 @@ def test_a_bad_value_is_refused_with_the_building_and_the_column(tmp_path: Path,
 )
 def test_a_file_that_is_no_table_of_buildings_is_refused(tmp_path: Path, lines: list[str], reason: str) -> None:
     with pytest.raises(MetadataError, match=reason):
-        buildings_of(file_of(tmp_path, *lines))
+        buildings_from_csv(file_of(tmp_path, *lines))
 
 
 def test_a_missing_an_empty_and_a_binary_file_are_refused_alike(tmp_path: Path) -> None:
@@ -71,4 +71,4 @@ def test_a_missing_an_empty_and_a_binary_file_are_refused_alike(tmp_path: Path) 
     binary.write_bytes(b"building_id\n\xff\xfe\n")
     for file in (tmp_path / "none.csv", empty, binary):
         with pytest.raises(MetadataError, match="cannot be read"):
-            buildings_of(file)
+            buildings_from_csv(file)

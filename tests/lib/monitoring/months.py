@@ -1,6 +1,6 @@
 """Months of simulated buildings through the monitor's own functions: what is measured, what is alerted on.
 
-`python -m tests.monitoring.months --days 30` runs the whole show: clean months of three seeds, then a drifted one.
+`python -m tests.lib.monitoring.months --days 30` runs the whole show: clean months of three seeds, then a drifted one.
 """
 
 import argparse
@@ -12,18 +12,19 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from wattcast import vitals
-from wattcast.alerts import FIRING, HISTORY, Moment, alert_rules, changes
-from wattcast.drift import FEATURES, Reference, input_drift, off_site
 from wattcast.local.simulation.simulator import simulate
-from wattcast.measures import together
-from wattcast.residuals import accuracy, sums
-from wattcast_models.artifact import shipped_artifact
-from wattcast_models.features import FUTURE_INPUTS
-from wattcast_models.predictor import Predictor
-from wattcast_models.readings import Building, buildings_of
-from wattcast_models.reference import reference
-from wattcast_models.windows import Origins, cut
+from wattcast.measurements import combined
+from wattcast.monitoring.alerting.alerts import FIRING, HISTORY, AlertInputs, alert_changes
+from wattcast.monitoring.alerting.rules import load_alert_rules
+from wattcast.monitoring.measures import meter_health
+from wattcast.monitoring.measures.drift import FEATURES, TrainingReference, input_drift, temperature_off_site
+from wattcast.monitoring.measures.forecast_errors import accuracy_measurements, error_sums
+from wattcast_models.artifact.files import shipped_artifact
+from wattcast_models.artifact.predictor import Predictor
+from wattcast_models.artifact.reference import training_reference
+from wattcast_models.data.readings import Building, buildings_from_readings
+from wattcast_models.data.windows import Origins, cut_windows
+from wattcast_models.features.raw_inputs import FUTURE_INPUTS
 
 BUILDINGS, TRAINING_DAYS, WARM_DAYS = 28, 365, 35
 START = date(2024, 2, 1)
@@ -43,7 +44,7 @@ class Fleet:
 
     hours: pd.DataFrame
     buildings: pd.DataFrame
-    reference: Reference
+    reference: TrainingReference
 
     @property
     def sites(self) -> dict[str, str]:
@@ -58,14 +59,16 @@ def fleet(seed: int, days: int, start: date = START) -> Fleet:
     hours = pd.concat(frames, ignore_index=True).rename(columns={"timestamp": "hour"})
     hours["hour"] = hours["hour"].dt.tz_localize(None)
     hours[list(FEATURES)] = hours[list(FEATURES)].astype(float)
-    learned = reference(series(hours[hours["hour"] < known], made.buildings))
-    return Fleet(hours[hours["hour"] >= known - pd.Timedelta(days=56)], made.buildings, Reference.of(learned))
+    learned = training_reference(series(hours[hours["hour"] < known], made.buildings))
+    return Fleet(
+        hours[hours["hour"] >= known - pd.Timedelta(days=56)], made.buildings, TrainingReference.parse(learned)
+    )
 
 
 def series(hours: pd.DataFrame, buildings: pd.DataFrame) -> list[Building]:
     places = {row["building_id"]: {key: str(row[key]) for key in ("timezone", "country", "building_type", "closures")}
               for row in buildings.to_dict("records")}  # fmt: skip
-    return buildings_of(hours.rename(columns={"hour": "timestamp"}), places)
+    return buildings_from_readings(hours.rename(columns={"hour": "timestamp"}), places)
 
 
 def scores(hours: pd.DataFrame, buildings: pd.DataFrame, since: pd.Timestamp) -> pd.DataFrame:
@@ -77,7 +80,7 @@ def scores(hours: pd.DataFrame, buildings: pd.DataFrame, since: pd.Timestamp) ->
         first = int((since - start) / HOUR)
         at = np.arange(first, building.hours - LEADS + 1, ORIGIN_EVERY_HOURS)
         context = predictor.context_hours
-        inputs, actual = cut(
+        inputs, actual = cut_windows(
             [building], Origins(np.zeros(len(at), np.int64), at), context_hours=context, lead_hours=LEADS
         )
         inputs |= {name: np.full(actual.shape, np.nan, np.float32) for name in FUTURE_INPUTS}
@@ -110,10 +113,10 @@ class Watch:
     _ages: pd.DataFrame = field(
         default_factory=lambda: pd.DataFrame(columns=["measure", "scope", "subject", "value", "as_of"])
     )
-    _slow: pd.DataFrame = field(default_factory=lambda: together([]))
+    _slow: pd.DataFrame = field(default_factory=lambda: combined([]))
 
     def run(self, first: pd.Timestamp, last: pd.Timestamp) -> None:
-        rules = alert_rules()
+        rules = load_alert_rules()
         readings = self.hours.rename(columns={"hour": "measured_at"}).sort_values("measured_at", ignore_index=True)
         readings = readings.assign(
             kafka_timestamp=readings["measured_at"] + SENT_AFTER, device_id=readings["building_id"], accepted=True,
@@ -125,8 +128,8 @@ class Watch:
                 [each for each in self.values[-24 // EVERY_HOURS :] if each["as_of"].iloc[0] >= as_of - HISTORY]
                 or [measured[:0]]
             )
-            moment = Moment(as_of, measured, history, self._open())
-            self.alerts.append(changes(rules, moment, now=as_of))
+            inputs = AlertInputs(as_of, measured, history, self._open(), now=as_of)
+            self.alerts.append(alert_changes(rules, inputs))
             self.values.append(measured)
 
     def _open(self) -> pd.DataFrame:
@@ -137,26 +140,26 @@ class Watch:
         return rows[rows["state"] == FIRING]
 
     def _measured(self, readings: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
-        arrived = readings["kafka_timestamp"].searchsorted([as_of - vitals.STUCK_WINDOW, as_of], side="right")
-        devices = vitals.of_devices(readings.iloc[arrived[0] : arrived[1]], as_of, grace_minutes=5)
+        arrived = readings["kafka_timestamp"].searchsorted([as_of - meter_health.STUCK_WINDOW, as_of], side="right")
+        devices = meter_health.device_measurements(readings.iloc[arrived[0] : arrived[1]], as_of, grace_minutes=5)
         names = self.fleet.buildings["building_id"]
         newest = pd.DataFrame({"building_id": names, "origin": as_of.floor("h")})
-        devices = together([devices, vitals.forecast_ages(newest, as_of)])
-        devices = together([devices, vitals.grown(self._ages, devices, as_of, forget_days=30)])
+        devices = combined([devices, meter_health.forecast_ages(newest, as_of)])
+        devices = combined([devices, meter_health.age_unseen(self._ages, devices, as_of, forget_days=30)])
         self._ages = devices.assign(as_of=as_of)
-        start, end = vitals.closed_day(as_of, max_wait_minutes=180)
+        start, end = meter_health.closed_day(as_of, max_wait_minutes=180)
         day = self.hours[(self.hours["hour"] >= start) & (self.hours["hour"] < end)].assign(coverage=1.0)
         if as_of.hour % SLOW_EVERY_HOURS == 0 or self._slow.empty:
             self._slow = self._slowly(as_of)
-        whole = vitals.completeness(day, self.fleet.buildings["building_id"])
-        return together([devices, vitals.of_fleet(devices), whole, self._slow])
+        whole = meter_health.completeness(day, self.fleet.buildings["building_id"])
+        return combined([devices, meter_health.fleet_ages(devices), whole, self._slow])
 
     def _slowly(self, as_of: pd.Timestamp) -> pd.DataFrame:
         known = self.hours[self.hours["hour"] <= as_of - SENT_AFTER]
         scored = self.scored[self.scored["target_hour"] <= as_of - SENT_AFTER]
-        return together([
-            input_drift(known, self.fleet.reference, as_of), off_site(known, self.fleet.sites, as_of),
-            accuracy(sums(scored, as_of)),
+        return combined([
+            input_drift(known, self.fleet.reference, as_of), temperature_off_site(known, self.fleet.sites, as_of),
+            accuracy_measurements(error_sums(scored, as_of)),
         ])  # fmt: skip
 
     @property

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
-MONITORING = Path(__file__).parents[2] / "k8s/monitoring"
+MONITORING = Path(__file__).parents[3] / "k8s/monitoring"
 
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="needs prometheus: apt-get install prometheus"

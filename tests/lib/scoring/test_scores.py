@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from wattcast.accuracy import FORECAST, QUANTILES, pinball, scores
-from wattcast.contexts import HOUR_US, History
-from wattcast_models.baselines import same_hour_last_week, same_hour_yesterday
+from wattcast.forecast.history import History
+from wattcast.forecast.quantiles import QUANTILES
+from wattcast.scoring.scores import FORECAST_COLUMNS, pinball, scores
+from wattcast.times import HOUR_US
+from wattcast_models.evaluation.baselines import same_hour_last_week, same_hour_yesterday
 
 ORIGIN = 490_000  # hours since 1970
 KEY = ["forecast_id", "lead_hours", "available_us"]
@@ -19,7 +21,11 @@ def forecast(lead_hours: int, *, issued_after: int = 0, p50: float = 5.0) -> pd.
     leads = np.arange(1, lead_hours + 1)
     rows = pd.DataFrame({"lead_hours": leads, "hour_us": (ORIGIN + leads - 1) * HOUR_US, "timezone": "Asia/Kathmandu"})
     rows = rows.assign(
-        **dict.fromkeys(FORECAST, "x"), origin_us=ORIGIN * HOUR_US, p10_kwh=p50 - 1, p50_kwh=p50, p90_kwh=p50 + 1
+        **dict.fromkeys(FORECAST_COLUMNS, "x"),
+        origin_us=ORIGIN * HOUR_US,
+        p10_kwh=p50 - 1,
+        p50_kwh=p50,
+        p90_kwh=p50 + 1,
     )
     return rows.assign(issued_us=(ORIGIN + issued_after) * HOUR_US)
 
@@ -74,7 +80,7 @@ def test_baselines_are_those_of_the_backtest_over_what_was_known_at_issue(
     history = History(
         ordered["hour_us"].to_numpy() // HOUR_US, ordered["available_us"].to_numpy(), ordered[["actual_kwh"]].to_numpy()
     )
-    context = history.known(ORIGIN - 168, 168, at_us=(ORIGIN + issued_after) * HOUR_US)[:, 0]
+    context = history.as_of((ORIGIN + issued_after) * HOUR_US, first_hour=ORIGIN - 168, hours=168)[:, 0]
     inputs = {"energy_usage_kwh": context[None], "future_temperature_c": np.zeros((1, lead_hours))}
     np.testing.assert_array_equal(found["last_week_kwh"], same_hour_last_week(inputs)[0])
     np.testing.assert_array_equal(found["last_day_kwh"], same_hour_yesterday(inputs)[0])

@@ -1,6 +1,7 @@
-"""A lake without Spark, and servers over it on real sockets."""
+"""A lake that is written without Spark, and servers over it on real sockets."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +10,32 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from tests.lib.serving.lake import write_lake
 
-from wattcast.ladder import Predictor
-from wattcast.serving.app import Forecaster, app
-from wattcast.serving.server import server
+from wattcast.forecast.context import Predictor
+from wattcast.serving.app import create_app
+from wattcast.serving.on_demand.forecaster import Forecaster
+from wattcast.serving.server import ApiServer, create_server
+from wattcast.serving.state import ServingState, state_of
 from wattcast.settings import Settings, settings
+
+
+class ServedClient(httpx.Client):
+    """A client of a server in this process, whose parts a test may reach."""
+
+    def __init__(self, app: FastAPI, server: ApiServer, base_url: str, certificate: str = "") -> None:
+        trusted = ssl.create_default_context(cafile=certificate) if certificate else True
+        super().__init__(base_url=base_url, timeout=60, verify=trusted)
+        self.app, self.server = app, server
+
+    @property
+    def state(self) -> ServingState:
+        return state_of(self.app)
+
+    def refresh(self) -> None:
+        """Read the tables now."""
+        self.state.snapshot.refresh()
 
 
 def settings_of(state: Path, **serving: object) -> Settings:
@@ -24,7 +45,7 @@ def settings_of(state: Path, **serving: object) -> Settings:
 
 
 def forecaster(model: Predictor | None = None) -> Forecaster:
-    """What forecasts with this model, or without one by the ladder."""
+    """Forecasts with this model, or without one by the fallback methods."""
     threads = ThreadPoolExecutor(1)
     return Forecaster(lambda *_: model, lambda: threads, lambda: None)
 
@@ -32,26 +53,26 @@ def forecaster(model: Predictor | None = None) -> Forecaster:
 @contextmanager
 def served(
     current: Settings, forecaster: Forecaster | None = None, *, auth: bool = False, send_buffer_bytes: int | None = None
-) -> Iterator[httpx.Client]:
-    """A client of a server of its own, which has looked at the lake once; `send_buffer_bytes` is what its connections hold of an
-    answer that nobody takes."""
-    made = app(current, forecaster, auth=auth)
-    made.state.serving.snapshot.refresh()
+) -> Iterator[ServedClient]:
+    """A client of a new server that has read the lake once; `send_buffer_bytes` is the size of the send buffer of its
+    connections."""
+    app = create_app(current, forecaster, auth=auth)
+    state_of(app).snapshot.refresh()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         if send_buffer_bytes:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
-        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        serving = server(made, current.serving)
-        thread = threading.Thread(target=serving.run, args=([listening],), daemon=True)
+        scheme = "https" if current.serving.tls_certificate else "http"
+        address = f"{scheme}://127.0.0.1:{listening.getsockname()[1]}"
+        server = create_server(app, current.serving)
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
         thread.start()
         try:
-            with httpx.Client(base_url=address, timeout=60) as client:
-                client.app, client.server = made, serving  # type: ignore[attr-defined]
-                while not serving.started and thread.is_alive():
+            with ServedClient(app, server, address, current.serving.tls_certificate) as client:
+                while not server.started and thread.is_alive():
                     thread.join(0.02)
                 yield client
         finally:
-            serving.should_exit = True
+            server.should_exit = True
             thread.join(30)
 
 
@@ -64,6 +85,6 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def client(state: Path) -> Iterator[httpx.Client]:
+def client(state: Path) -> Iterator[ServedClient]:
     with served(settings_of(state)) as client:
         yield client

@@ -1,4 +1,4 @@
-"""Pictures of the dashboard for the docs: python -m tests.lib.serving.screenshots docs/images"""
+"""Screenshots of the dashboard for the docs: python -m tests.lib.serving.screenshots docs/images"""
 
 import shutil
 import sys
@@ -33,7 +33,7 @@ def this_hour() -> datetime:
 
 
 def executable() -> str | None:
-    """The Chromium of this machine, by the names that it has."""
+    """The path of Chromium on this machine, or None."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -47,7 +47,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def show(page: Page, address: str, words: str) -> None:
-    """Goes to a page of the dashboard and waits until each of its parts is drawn."""
+    """Open a page of the dashboard and wait until all of its panels are drawn."""
     page.goto(f"{address}/#/{words}")
     page.locator("main [aria-busy=false]").first.wait_for(state="attached")
     for unfinished in ("main [aria-busy=true]", "main .plot > svg:empty"):
@@ -55,7 +55,7 @@ def show(page: Page, address: str, words: str) -> None:
 
 
 def main(folder: Path) -> None:
-    """Each page, wide and on a phone, light; the first one dark as well."""
+    """Save every page for a wide screen and for a phone, and the page of a building in dark mode."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as state, chromium() as browser:
         write_lake(Path(state) / "lake", buildings=12, days=28, seed=3, end=this_hour() - timedelta(hours=1))
@@ -70,16 +70,18 @@ def main(folder: Path) -> None:
 def picture(browser: Browser, address: str, words: str, size: dict[str, int], scheme: str, file: Path) -> None:
     page = browser.new_page(viewport=size, color_scheme=scheme, reduced_motion="reduce")
     show(page, address, words)
-    taken = Image.open(BytesIO(page.screenshot(full_page=size is WIDE)))
+    screenshot = Image.open(BytesIO(page.screenshot(full_page=size is WIDE)))
     page.close()
-    small(taken.convert("RGB").crop((0, 0, taken.width, min(taken.height, TALLEST)))).save(file, optimize=True)
+    small(screenshot.convert("RGB").crop((0, 0, screenshot.width, min(screenshot.height, TALLEST)))).save(
+        file, optimize=True
+    )
 
 
 def small(image: Image.Image) -> Image.Image:
-    """With the 256 colours that are most frequent; any other becomes the nearest of them."""
-    found = sorted(image.getcolors(image.width * image.height), reverse=True)[:256]
+    """The image with its 256 most frequent colours; other colours become the nearest one."""
+    colours = sorted(image.getcolors(image.width * image.height), reverse=True)[:256]
     palette = Image.new("P", (1, 1))
-    palette.putpalette([channel for _, colour in found for channel in colour])
+    palette.putpalette([channel for _, colour in colours for channel in colour])
     return image.quantize(palette=palette, dither=Image.Dither.NONE)
 
 

@@ -1,4 +1,4 @@
-"""Every curl line of the guide is answered by a live server."""
+"""A live server answers every curl command of the guide."""
 
 import re
 import shlex
@@ -28,13 +28,13 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 def test_guide_shows_every_route(town: httpx.Client) -> None:
     paths = town.get("/openapi.json").json()["paths"]
     for path in paths:
-        wanted = re.compile(re.escape(path).replace(r"\{building_id\}", "town-hall") + r"(?=[?\"\s]|$)", re.MULTILINE)
-        assert any(wanted.search(line) for line in LINES), path
+        pattern = re.compile(re.escape(path).replace(r"\{building_id\}", "town-hall") + r"(?=[?\"\s]|$)", re.MULTILINE)
+        assert any(pattern.search(line) for line in LINES), path
 
 
 @pytest.mark.parametrize("line", LINES)
 def test_line_is_answered(line: str, town: httpx.Client, tmp_path: Path) -> None:
     words = shlex.split(line.replace("localhost:8080", str(town.base_url).rstrip("/")))
-    done = subprocess.run([*words, "--fail"], capture_output=True, text=True, cwd=tmp_path, timeout=120)
-    assert done.returncode == (TIMED_OUT if "/v1/events" in line else 0), done.stderr
-    assert len(done.stdout) > 10 or (tmp_path / "forecasts.arrow").stat().st_size > 1000
+    finished = subprocess.run([*words, "--fail"], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert finished.returncode == (TIMED_OUT if "/v1/events" in line else 0), finished.stderr
+    assert len(finished.stdout) > 10 or (tmp_path / "forecasts.arrow").stat().st_size > 1000

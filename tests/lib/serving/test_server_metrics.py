@@ -1,18 +1,18 @@
-"""Debian's Prometheus scrapes the API as k8s/components/monitoring has it: with a key of the scope metrics."""
+"""Prometheus scrapes the API as k8s/components/monitoring configures it: with a key of the scope metrics."""
 
 import json
 from pathlib import Path
 
 from tests.jobs.steps import wait_until
+from tests.lib.monitoring.prometheus import needs_prometheus, prometheus, up, values
 from tests.lib.serving.conftest import served, settings_of
-from tests.monitoring.prometheus import needs_prometheus, prometheus, up, values
 
-from wattcast.serving.keys import Keys
+from wattcast.serving.security.keys import ApiKeys
 
 
 @needs_prometheus
 def test_prometheus_scrapes_the_api_with_a_key(state: Path, tmp_path: Path) -> None:
-    _, text = Keys(tmp_path / "keys.json").create("prometheus", ("metrics",))
+    _, text = ApiKeys(tmp_path / "keys.json").create("prometheus", ("metrics",))
     (tmp_path / "key").write_text(text)
     with served(settings_of(state, keys_file=str(tmp_path / "keys.json")), auth=True) as client:
         assert client.get("/v1/alerts").status_code == 401
@@ -26,7 +26,7 @@ def test_prometheus_scrapes_the_api_with_a_key(state: Path, tmp_path: Path) -> N
 
 
 @needs_prometheus
-def test_prometheus_without_a_key_is_not_let_in(state: Path, tmp_path: Path) -> None:
+def test_prometheus_without_a_key_is_refused(state: Path, tmp_path: Path) -> None:
     guarded = served(settings_of(state, keys_file=str(tmp_path / "keys.json")), auth=True)
     with (
         guarded as client,

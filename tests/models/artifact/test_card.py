@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from wattcast_models.artifact import CONFIG, shipped_artifact
-from wattcast_models.card import NEVER_STATED, model_card
+from wattcast_models.artifact.card import NEVER_STATED, model_card
+from wattcast_models.artifact.files import CONFIG, shipped_artifact
 
 CARD = shipped_artifact() / "MODEL_CARD.md"
 
@@ -19,21 +19,21 @@ def test_the_card_of_the_shipped_model_is_that_of_its_config(config: dict[str, A
     assert CARD.read_text(encoding="utf-8") == model_card(config), f"wattcast models card shipped > {CARD}"
 
 
-def test_a_card_has_what_one_must_know(config: dict[str, Any]) -> None:
+def test_a_card_has_all_sections_and_the_values_of_the_config(config: dict[str, Any]) -> None:
     card = model_card(config | {"evaluation": {"protocol": "Day ahead.", "figures": {"nrmse_pct": {"unseen": 11.5}}}})
     for section in ("Intended use", "Inputs", "Data", "Attribution", "Protocol", "Figures", "Limits"):
         assert f"\n## {section}" in card
-    for said in (
+    for text in (
         config["attribution"],
         "P10, P50, P90",
         "Day ahead.",
         "| nrmse pct, unseen | 11.5 |",
         config["sha256"],
     ):
-        assert said in card
+        assert text in card
 
 
-def test_what_the_config_does_not_tell_is_said_to_be_unknown(config: dict[str, Any]) -> None:
+def test_sections_without_values_say_that_they_are_not_stated(config: dict[str, Any]) -> None:
     needed = {name: config[name] for name in ("name", "version", "network", "inputs", "quantiles", "sha256")}
     card = model_card(needed | {"context_hours": 672, "lead_hours": 24, "metrics": {"a|b": "one\ntwo"}})
     assert card.count(NEVER_STATED) == 3

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from wattcast_models import artifact
-from wattcast_models.artifact import ArtifactError
-from wattcast_models.predictor import Predictor
+from wattcast_models.artifact.config import ArtifactError
+from wattcast_models.artifact.files import read_artifact, save_artifact, shipped_artifact
+from wattcast_models.artifact.predictor import Predictor
+from wattcast_models.artifact.weights import build_network, weights_bytes
 
 
 def edit(folder: Path, **changes: Any) -> None:
@@ -18,8 +19,8 @@ def edit(folder: Path, **changes: Any) -> None:
 
 def test_the_same_weights_give_the_same_bytes(write_artifact: Callable[..., Path]) -> None:
     folder = write_artifact()
-    config, weights = artifact.read(folder)
-    assert artifact.weights_bytes(artifact.build_network(config, weights)) == weights
+    config, weights = read_artifact(folder)
+    assert weights_bytes(build_network(config, weights)) == weights
 
 
 def test_changed_weights_are_refused(write_artifact: Callable[..., Path]) -> None:
@@ -64,19 +65,19 @@ def test_a_config_that_this_version_cannot_run_is_refused(
 
 def test_weights_that_are_not_finite_are_refused(write_artifact: Callable[..., Path]) -> None:
     folder = write_artifact()
-    config, weights = artifact.read(folder)
-    network = artifact.build_network(config, weights)
+    config, weights = read_artifact(folder)
+    network = build_network(config, weights)
     network.head.out.bias[0] = torch.nan
-    artifact.save(folder, network, config)
+    save_artifact(folder, network, config)
     with pytest.raises(ArtifactError, match="not all finite"):
         Predictor.read(folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"not weights"])
 def test_weights_that_torch_cannot_read_are_refused(write_artifact: Callable[..., Path], content: bytes) -> None:
-    config, _ = artifact.read(write_artifact())
+    config, _ = read_artifact(write_artifact())
     with pytest.raises(ArtifactError, match="cannot be loaded"):
-        artifact.build_network(config, content)
+        build_network(config, content)
 
 
 def test_a_folder_that_is_missing_or_half_written_is_refused(
@@ -90,8 +91,8 @@ def test_a_folder_that_is_missing_or_half_written_is_refused(
         Predictor.read(folder)
 
 
-def test_the_shipped_artifact_loads_is_small_and_says_where_it_comes_from() -> None:
-    folder = artifact.shipped_artifact()
+def test_the_shipped_artifact_loads_and_is_small_and_names_its_data() -> None:
+    folder = shipped_artifact()
     predictor = Predictor.read(folder)
     assert sum(file.stat().st_size for file in folder.iterdir()) < 16_000_000
     assert predictor.lead_hours == 168

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.models.conftest import INPUTS, small_network
+from tests.models.fixtures import INPUTS, small_network
 
-from wattcast_models import artifact
-from wattcast_models.champions import Champions
-from wattcast_models.networks import KINDS, QUANTILES, members
-from wattcast_models.predictor import Predictor, network_of
+from wattcast_models.artifact import predictor as predictors
+from wattcast_models.artifact.files import read_artifact, save_artifact
+from wattcast_models.artifact.predictor import NETWORKS, Predictor
+from wattcast_models.artifact.weights import build_network, untrained_network
+from wattcast_models.networks.networks import KINDS, ensemble_members
+from wattcast_models.quantiles import QUANTILES
+from wattcast_models.registry.champions import Champions
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -38,13 +41,13 @@ def test_the_network_is_built_once_per_version_and_a_new_version_replaces_it(
 ) -> None:
     first, second = (Predictor.read(write_artifact(seed)) for seed in (1, 2))
     built = []
-    build = artifact.build_network
-    monkeypatch.setattr(artifact, "build_network", lambda *args: built.append(args[0]["version"]) or build(*args))
+    build = build_network
+    monkeypatch.setattr(predictors, "build_network", lambda *args: built.append(args[0]["version"]) or build(*args))
     before = [first(raw()), pickle.loads(pickle.dumps(first))(raw())]
     assert built == ["v1"]
     after = second(raw())
     assert built == ["v1", "v2"]
-    assert network_of(second) is network_of(second)
+    assert NETWORKS.network(second) is NETWORKS.network(second)
     assert not np.allclose(before[0], after)
 
 
@@ -85,7 +88,7 @@ def test_only_a_meter_that_has_been_negative_is_forecast_negative(
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
-def test_values_that_are_no_numbers_count_as_missing(
+def test_values_that_are_not_finite_count_as_missing(
     raw: Callable[..., Any], write_artifact: Callable[..., Path], value: float
 ) -> None:
     predictor, inputs = Predictor.read(write_artifact()), raw()
@@ -111,12 +114,12 @@ def test_no_rows_give_no_forecasts(raw: Callable[..., Any], write_artifact: Call
     assert Predictor.read(write_artifact())(raw(0)).shape == (0, 24, 3)
 
 
-def test_a_model_may_have_more_quantiles_and_gives_three_where_three_are_asked_for(
+def test_a_model_with_more_quantiles_returns_the_three_standard_ones_when_called(
     raw: Callable[..., Any], tmp_path: Path, write_artifact: Callable[..., Path]
 ) -> None:
-    config, _ = artifact.read(write_artifact())
+    config, _ = read_artifact(write_artifact())
     more = config | {"quantiles": [0.05, 0.1, 0.5, 0.75, 0.9]}
-    artifact.save(tmp_path / "more", artifact.untrained(config["network"], config["inputs"], more["quantiles"]), more)
+    save_artifact(tmp_path / "more", untrained_network(config["network"], config["inputs"], more["quantiles"]), more)
     predictor = Predictor.read(tmp_path / "more")
     every = predictor.forecast(raw())
     assert every.shape == (3, 24, 5)
@@ -127,11 +130,11 @@ def test_a_model_may_have_more_quantiles_and_gives_three_where_three_are_asked_f
 def test_an_ensemble_forecasts_the_mean_of_its_members(raw: Callable[..., Any], tmp_path: Path) -> None:
     config = {"name": "e", "version": "1", "network": small_network("mlp", "profile"), "inputs": INPUTS}
     config |= {"quantiles": list(QUANTILES), "context_hours": 672, "lead_hours": 24}
-    ensemble = artifact.untrained(config["network"], INPUTS, QUANTILES)
-    artifact.save(tmp_path / "ensemble", ensemble, config)
+    ensemble = untrained_network(config["network"], INPUTS, QUANTILES)
+    save_artifact(tmp_path / "ensemble", ensemble, config)
     parts = []
-    for member, about in zip(members(ensemble), config["network"]["members"], strict=True):
-        artifact.save(tmp_path / about["kind"], member, config | {"network": about})
+    for member, about in zip(ensemble_members(ensemble), config["network"]["members"], strict=True):
+        save_artifact(tmp_path / about["kind"], member, config | {"network": about})
         parts.append(Predictor.read(tmp_path / about["kind"])(raw()))
     forecast = Predictor.read(tmp_path / "ensemble")(raw())
     np.testing.assert_allclose(forecast, np.mean(parts, axis=0), rtol=1e-5)
@@ -151,7 +154,7 @@ def test_a_calibration_widens_the_hours_that_it_names_and_leaves_the_median(
     np.testing.assert_allclose(after[:, 24:, 2], before[:, 24:, 1] + 2 * width[:, 24:])
 
 
-def test_a_device_that_is_not_there_is_a_sentence(
+def test_a_missing_device_is_a_value_error(
     raw: Callable[..., Any], write_artifact: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)

@@ -7,8 +7,15 @@ import pandas as pd
 import pytest
 from deltalake import write_deltalake
 
-from wattcast_models.readings import building_ids, buildings_of, late_share, read_buildings, read_places
-from wattcast_models.windows import Origins, cut
+from wattcast_models.data.closing import ClosingRules
+from wattcast_models.data.readings import (
+    building_ids,
+    buildings_from_readings,
+    late_share,
+    read_buildings,
+    read_metadata,
+)
+from wattcast_models.data.windows import Origins, cut_windows
 
 
 def five_minute_readings() -> pd.DataFrame:
@@ -37,7 +44,7 @@ def test_hours_are_the_same_in_a_folder_and_in_memory(tmp_path: Path) -> None:
     other = shuffled.assign(building_id="another", timestamp=shuffled["timestamp"] + pd.Timedelta(days=9))
     readings = pd.concat([shuffled, other]).assign(humidity_pct=np.linspace(0, 1, 2 * len(shuffled)))
     readings.to_parquet(tmp_path / "readings.parquet", row_group_size=100)
-    in_memory, of_frame = read_buildings(tmp_path / "readings.parquet"), buildings_of(readings, {})
+    in_memory, of_frame = read_buildings(tmp_path / "readings.parquet"), buildings_from_readings(readings, {})
     in_folder = read_buildings(tmp_path / "readings.parquet", store=tmp_path / "new" / "folder")
     for one, same, too in zip(in_memory, in_folder, of_frame, strict=True):
         assert (one.building_id, one.start) == (same.building_id, same.start) == (too.building_id, too.start)
@@ -45,7 +52,7 @@ def test_hours_are_the_same_in_a_folder_and_in_memory(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.values, too.values)
 
 
-def test_a_folder_without_room_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_free_space_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     five_minute_readings().to_parquet(tmp_path / "readings.parquet")
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=100))
     with pytest.raises(OSError, match="0 MiB free"):
@@ -80,17 +87,17 @@ def test_a_column_that_starts_empty_and_ids_that_are_numbers_are_read_from_csv(t
     assert building.values[-2:, 3].tolist() == pytest.approx([np.nan, 3.5], nan_ok=True)
 
 
-def test_metadata_gives_a_building_its_place_and_the_rest_none(tmp_path: Path) -> None:
+def test_buildings_without_metadata_have_empty_values(tmp_path: Path) -> None:
     frame = pd.DataFrame({"timestamp": "2024-03-01T00:00:00Z", "building_id": ["a", "b"], "energy_usage_kwh": 1.0})
     frame.to_csv(tmp_path / "readings.csv", index=False)
     (tmp_path / "buildings.csv").write_text("building_id,timezone,country\na,Europe/London,GB\n")
-    places = [building.place for building in read_buildings(tmp_path / "readings.csv", tmp_path / "buildings.csv")]
+    places = [building.metadata for building in read_buildings(tmp_path / "readings.csv", tmp_path / "buildings.csv")]
     nowhere = {"timezone": "", "country": "", "building_type": "", "closures": ""}
     assert places == [nowhere | {"timezone": "Europe/London", "country": "GB"}, nowhere]
     assert building_ids(tmp_path / "readings.csv") == {"a", "b"}
 
 
-def test_files_that_cannot_be_used_say_why(tmp_path: Path) -> None:
+def test_the_error_for_a_file_that_cannot_be_used_says_why(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="does not exist"):
         read_buildings(tmp_path / "none.parquet")
     (tmp_path / "text.parquet").write_text("hello")
@@ -105,6 +112,7 @@ def test_files_that_cannot_be_used_say_why(tmp_path: Path) -> None:
 
 
 DAY = pd.Timestamp("2024-03-01", tz="UTC")
+CLOSING = ClosingRules(grace_minutes=5, max_wait_minutes=180)
 
 
 def revisions(*rows: tuple[str, int, float, float | None, float | None]) -> pd.DataFrame:
@@ -132,12 +140,12 @@ def test_of_the_lake_an_hour_is_its_newest_revision_and_without_energy_while_it_
         revisions(("b", 0, 9, 3, 1), ("b", 0, 1.1, 1, 1), ("a", 5, 6.1, 7, None), ("b", 3, 4.1, 4, 0.5)),
         revisions(("b", 1, 8, 6, 0.5), ("b", 0, 2, 2, 1), ("b", 1, 2.1, 5, 1)),
     )
-    one, other = read_buildings(table, store=tmp_path if in_folder else None)
+    one, other = read_buildings(table, store=tmp_path if in_folder else None, closing=CLOSING)
     assert (one.building_id, one.hours, one.values[0, 0]) == ("a", 1, 7)  # unknown coverage counts as whole
     np.testing.assert_array_equal(other.values[:, 0], [3, np.nan, np.nan, np.nan])
     np.testing.assert_array_equal(other.values[:, 1], [103, 106, np.nan, 104])
     assert other.start == DAY.value // 3_600_000_000_000
-    (building,) = read_buildings(table, version=0)[1:]
+    (building,) = read_buildings(table, version=0, closing=CLOSING)[1:]
     np.testing.assert_array_equal(building.values[:, 0], [3, np.nan, np.nan, np.nan])
     assert np.isnan(building.values[1, 1])
     assert building_ids(table) == {"a", "b"}
@@ -147,12 +155,12 @@ def test_a_correction_after_the_origin_changes_the_target_and_never_the_context(
     closed = revisions(*(("b", hour, hour + 1.1, hour, 1) for hour in range(48)))
     corrected = revisions(("b", 20, 30.5, 2000, 1), ("b", 26, 40, 2600, 1))
     before, after = (
-        read_buildings(table_of(tmp_path / name, *commits))
+        read_buildings(table_of(tmp_path / name, *commits), closing=CLOSING)
         for name, commits in (("before", [closed]), ("after", [closed, corrected]))
     )
     origins = Origins(np.zeros(3, np.int64), np.array([24, 30, 31]))
-    inputs, actual = cut(after, origins, context_hours=24, lead_hours=12)
-    known, expected = cut(before, origins, context_hours=24, lead_hours=12)
+    inputs, actual = cut_windows(after, origins, context_hours=24, lead_hours=12)
+    known, expected = cut_windows(before, origins, context_hours=24, lead_hours=12)
     contexts, old = inputs["energy_usage_kwh"], known["energy_usage_kwh"]
     np.testing.assert_array_equal(contexts[0], old[0])  # neither correction was known
     np.testing.assert_array_equal(contexts[0], np.arange(24))
@@ -164,9 +172,11 @@ def test_a_correction_after_the_origin_changes_the_target_and_never_the_context(
 
 def test_an_hour_that_closed_after_the_forecast_was_issued_is_missing_in_its_context(tmp_path: Path) -> None:
     on_time = [("b", hour, hour + 1.1, 1, 1) for hour in range(48) if hour not in (20, 23)]
-    (building,) = read_buildings(table_of(tmp_path, revisions(*on_time, ("b", 20, 26, 1, 1), ("b", 23, 30, 1, 1))))
+    table = table_of(tmp_path, revisions(*on_time, ("b", 20, 26, 1, 1), ("b", 23, 30, 1, 1)))
+    (building,) = read_buildings(table, closing=CLOSING)
     missing = {
-        origin: np.flatnonzero(np.isnan(building.known(0, origin)[:, 0])).tolist() for origin in (22, 23, 24, 25)
+        origin: np.flatnonzero(np.isnan(building.context_as_known(0, origin)[:, 0])).tolist()
+        for origin in (22, 23, 24, 25)
     }
     # 24 waits for its last hour, three hours at most, and so knows the hour 20; 25 is issued when 24 closes.
     assert missing == {22: [20], 23: [20], 24: [23], 25: [20, 23]}
@@ -175,11 +185,26 @@ def test_an_hour_that_closed_after_the_forecast_was_issued_is_missing_in_its_con
     assert late_share([replace(building, revisions=None)]) == 0
 
 
+@pytest.mark.parametrize(("max_wait_minutes", "missing_hours"), [(60, [20, 23]), (180, [23]), (7 * 60, [])])
+def test_the_closing_rules_decide_which_late_hours_a_context_has(
+    tmp_path: Path, max_wait_minutes: int, missing_hours: list[int]
+) -> None:
+    on_time = [("b", hour, hour + 1.1, 1, 1) for hour in range(48) if hour not in (20, 23)]
+    table = table_of(tmp_path, revisions(*on_time, ("b", 20, 26, 1, 1), ("b", 23, 30, 1, 1)))
+    (building,) = read_buildings(table, closing=replace(CLOSING, max_wait_minutes=max_wait_minutes))
+    assert np.flatnonzero(np.isnan(building.context_as_known(0, 24)[:, 0])).tolist() == missing_hours
+
+
+def test_revisions_cannot_be_read_without_the_closing_rules(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="hourly_usage has revisions"):
+        read_buildings(table_of(tmp_path, revisions(("b", 0, 1.1, 1, 1))))
+
+
 def test_files_of_readings_have_no_revisions_and_contexts_are_what_they_hold(tmp_path: Path) -> None:
     five_minute_readings().to_parquet(tmp_path / "a.parquet")
     (building,) = read_buildings(tmp_path / "a.parquet")
     assert building.revisions is None
-    np.testing.assert_array_equal(building.known(3, 30), building.values[3:30])
+    np.testing.assert_array_equal(building.context_as_known(3, 30), building.values[3:30])
 
 
 def test_metadata_may_be_the_table_of_the_lake_at_its_newest_version(tmp_path: Path) -> None:
@@ -188,4 +213,4 @@ def test_metadata_may_be_the_table_of_the_lake_at_its_newest_version(tmp_path: P
         write_deltalake(tmp_path / "buildings", places, mode="overwrite")
     unknown = {"timezone": "", "country": "", "building_type": "", "closures": ""}
     known = unknown | {"timezone": "Europe/London", "closures": "12-24"}
-    assert read_places(tmp_path / "buildings") == {"a": known, "b": unknown}
+    assert read_metadata(tmp_path / "buildings") == {"a": known, "b": unknown}

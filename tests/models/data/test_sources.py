@@ -12,16 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from wattcast_models import sources
-from wattcast_models.sources import batches, dataset, newest_version
+from wattcast_models.data import sources
+from wattcast_models.data.sources import batches, dataset, newest_version
 
 MEGABYTES = 44
 READ = """
 import resource, sys
 from pathlib import Path
 import pyarrow
-from wattcast_models import sources
-from wattcast_models.readings import read_buildings
+from wattcast_models.data import sources
+from wattcast_models.data.readings import read_buildings
 
 pyarrow.set_cpu_count(1)
 sources.ROWS_AT_ONCE = 20_000
@@ -38,7 +38,7 @@ print(len(buildings), sum(building.hours for building in buildings), float(build
 
 
 def read_in_a_child(data: Path, store: Path | str) -> tuple[str, str]:
-    """What a process with MEGABYTES more than it has after its imports says, and its complaint."""
+    """What a process with MEGABYTES more than it has after its imports says, and its errors."""
     allocators = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "200000"}
     environment = os.environ | allocators | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", READ, str(data), str(store), str(MEGABYTES)]
@@ -60,15 +60,15 @@ def test_a_file_larger_than_memory_is_read_into_a_folder_but_not_into_memory(tmp
     rows = pa.concat_tables([hourly(number, hours) for number in range(50)])
     pq.write_table(rows, data, row_group_size=hours, compression="none", use_dictionary=False)
     assert data.stat().st_size > MEGABYTES << 20
-    said, complaint = read_in_a_child(data, tmp_path / "store")
-    assert said == f"50 {50 * hours} {4 * (50 + hours - 1.0)}", complaint
+    output, errors = read_in_a_child(data, tmp_path / "store")
+    assert output == f"50 {50 * hours} {4 * (50 + hours - 1.0)}", errors
     assert list((tmp_path / "store").iterdir()) == []
     assert read_in_a_child(data, "") == ("", "out of memory")
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 @pytest.mark.parametrize("rows_at_once", [1, 7, 1000])
-def test_batches_hold_all_rows_in_order_and_never_more_than_said(
+def test_batches_have_all_rows_in_order_and_never_more_than_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, rows_at_once: int
 ) -> None:
     rows = pd.DataFrame({"building_id": [f"b{number % 3}" for number in range(40)], "occupancy": np.arange(40.0)})
@@ -87,8 +87,8 @@ def test_a_table_is_read_at_its_newest_version_or_at_the_one_named(tmp_path: Pat
     for number in range(3):
         write_deltalake(table, pa.table({"building_id": [f"b{number}"]}), mode="append")
     assert newest_version(table) == 2
-    found = [dataset(table, version).count_rows() for version in (None, 0, 1, 2)]
-    assert found == [3, 1, 2, 3]
+    row_counts = [dataset(table, version).count_rows() for version in (None, 0, 1, 2)]
+    assert row_counts == [3, 1, 2, 3]
     with pytest.raises(ValueError, match="hourly_usage cannot be read"):
         dataset(table, 3)
 
@@ -96,18 +96,18 @@ def test_a_table_is_read_at_its_newest_version_or_at_the_one_named(tmp_path: Pat
 def test_a_file_has_no_versions(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("building_id\nb\n")
     assert newest_version(tmp_path / "a.csv") is None
-    with pytest.raises(ValueError, match=r"a\.csv is no Delta table"):
+    with pytest.raises(ValueError, match=r"a\.csv is not a Delta table"):
         dataset(tmp_path / "a.csv", 1)
 
 
-def test_a_folder_that_only_looks_like_a_table_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_only_looks_like_a_table_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "_delta_log").mkdir()
     for read in (dataset, newest_version):
         with pytest.raises(ValueError, match="cannot be read"):
             read(tmp_path)
 
 
-def test_a_table_in_s3_that_cannot_be_reached_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_in_s3_that_cannot_be_reached_is_a_one_line_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "none")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")

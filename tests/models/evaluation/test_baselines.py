@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from wattcast_models.baselines import METHODS, TooLittleToFit, baseline, fitting_rows, lag_columns
-from wattcast_models.readings import Building
-from wattcast_models.rolling import Rolling, fitting_origins, scoring_origins, scoring_start
-from wattcast_models.synthetic import synthetic_buildings
-from wattcast_models.windows import cut
+from wattcast_models.data.readings import Building
+from wattcast_models.data.rolling import Rolling, fitting_origins, scoring_origins, scoring_start
+from wattcast_models.data.synthetic import synthetic_buildings
+from wattcast_models.data.windows import cut_windows
+from wattcast_models.evaluation.baselines import METHODS, TooLittleToFit, baseline, fitting_rows, lag_columns
 
 Arrays = dict[str, NDArray[Any]]
 ROLLING = Rolling()
@@ -31,7 +31,7 @@ def numbered(hours: int = 168, leads: int = 24) -> Arrays:
 
 
 def forecast(name: str, inputs: Arrays) -> NDArray[np.float64]:
-    return baseline(name, ROLLING).fitted(Building("b", 0, np.zeros((0, 4), np.float32)))(inputs)
+    return baseline(name, ROLLING).fit(Building("b", 0, np.zeros((0, 4), np.float32)))(inputs)
 
 
 def weekly(days: int = 70) -> Building:
@@ -87,8 +87,8 @@ def test_a_net_meter_has_a_mean_size() -> None:
 @pytest.mark.parametrize("name", ["ridge", "lightgbm", "lightgbm-global"])
 def test_fitted_method_learns_the_week(name: str) -> None:
     building = weekly()
-    inputs, actual = cut([building], scoring_origins(building, ROLLING), context_hours=168, lead_hours=24)
-    made = baseline(name, ROLLING, training=[building]).fitted(building)(inputs)
+    inputs, actual = cut_windows([building], scoring_origins(building, ROLLING), context_hours=168, lead_hours=24)
+    made = baseline(name, ROLLING, training=[building]).fit(building)(inputs)
     rmse = np.sqrt(((made - actual) ** 2).mean())
     naive = np.sqrt(((forecast("yesterday", inputs) - actual) ** 2).mean())  # knows no weekend
     assert rmse < naive / 5
@@ -100,8 +100,8 @@ def test_an_hour_that_was_missing_on_all_seven_days_before_does_not_stop_the_fit
     energy = building.values[:, 0].reshape(-1, 24)
     energy[20:35, 9] = np.nan
     method = baseline(name, ROLLING, training=[building])
-    inputs, actual = cut([building], scoring_origins(building, ROLLING), context_hours=168, lead_hours=24)
-    found = method.fitted(building)(inputs)
+    inputs, actual = cut_windows([building], scoring_origins(building, ROLLING), context_hours=168, lead_hours=24)
+    found = method.fit(building)(inputs)
     assert np.isfinite(found).all()
     assert np.abs(found - actual).mean() < 2
 
@@ -111,9 +111,9 @@ def test_nothing_is_fitted_on_the_test_span(name: str) -> None:
     building = weekly()
     changed = building.values.copy()
     changed[scoring_start(building, 0.2) :, 0] = 1000
-    other = Building("office", building.start, changed, building.place)
-    inputs, _ = cut([building], scoring_origins(building, ROLLING), context_hours=168, lead_hours=24)
-    made = [baseline(name, ROLLING).fitted(each)(inputs) for each in (building, other)]
+    other = Building("office", building.start, changed, building.metadata)
+    inputs, _ = cut_windows([building], scoring_origins(building, ROLLING), context_hours=168, lead_hours=24)
+    made = [baseline(name, ROLLING).fit(each)(inputs) for each in (building, other)]
     np.testing.assert_array_equal(made[0], made[1])
 
 
@@ -129,8 +129,8 @@ def test_fitting_windows_end_before_the_test_span() -> None:
 def test_method_forecasts_a_week_ahead(name: str) -> None:
     rolling = Rolling(lead_hours=168)
     building = weekly()
-    inputs, actual = cut([building], scoring_origins(building, rolling), context_hours=168, lead_hours=168)
-    made = baseline(name, rolling, training=[building]).fitted(building)(inputs)
+    inputs, actual = cut_windows([building], scoring_origins(building, rolling), context_hours=168, lead_hours=168)
+    made = baseline(name, rolling, training=[building]).fit(building)(inputs)
     assert made.shape == actual.shape
     assert np.isfinite(made).all()
 
@@ -140,11 +140,11 @@ def test_zeros_are_forecast_as_zeros() -> None:
     off = numbered()
     off["energy_usage_kwh"][:] = 0
     for name in ("ridge", "lightgbm"):
-        assert np.abs(baseline(name, ROLLING).fitted(building)(off)).max() < 1e-3
+        assert np.abs(baseline(name, ROLLING).fit(building)(off)).max() < 1e-3
 
 
 def test_too_short_a_history_is_said() -> None:
-    with pytest.raises(TooLittleToFit, match="has 96 hours to fit on before the test span; 336 are the least"):
+    with pytest.raises(TooLittleToFit, match="has 96 hours before the test span to fit on; at least 336 are needed"):
         fitting_rows([weekly(days=14)], ROLLING, lag_columns)
     with pytest.raises(ValueError, match="lightgbm-global has 0 hours"):
         baseline("lightgbm-global", ROLLING)
@@ -152,18 +152,18 @@ def test_too_short_a_history_is_said() -> None:
 
 def test_unknown_method_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
-        ValueError, match="There is no method prophet: there are last-week, yesterday, last-7-days, ridge"
+        ValueError, match=r"Unknown method prophet\. Available methods: last-week, yesterday, last-7-days, ridge"
     ):
         baseline("prophet", ROLLING)
 
 
 def test_a_short_context_is_refused(raw: Callable[..., Arrays]) -> None:
-    with pytest.raises(ValueError, match="has 24 hours; 168"):
+    with pytest.raises(ValueError, match="has 24 hours; at least 168"):
         forecast("last-week", raw(context_hours=24))
 
 
 @pytest.mark.parametrize(("name", "module"), [("ridge", "sklearn.linear_model"), ("lightgbm", "lightgbm")])
 def test_missing_library_is_a_sentence(name: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ValueError, match="which is not installed: pip install"):
-        baseline(name, ROLLING).fitted(weekly())
+    with pytest.raises(ValueError, match=r"which is not installed\. Run: pip install"):
+        baseline(name, ROLLING).fit(weekly())

@@ -8,19 +8,20 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.models.conftest import INPUTS, small_network
+from tests.models.fixtures import INPUTS, small_network
 
-from wattcast_models import artifact
-from wattcast_models import calendar as local
-from wattcast_models.artifact import weights_bytes
-from wattcast_models.explain import assumed_calendar, coalition_values, explain, shapley, told_inputs
-from wattcast_models.explanation import GROUPS, Explanation, sentence
-from wattcast_models.features import Features, calendar_at, features_by_day
-from wattcast_models.networks import KINDS, QUANTILES
-from wattcast_models.options import TrainingOptions
-from wattcast_models.predictor import Predictor
-from wattcast_models.synthetic import synthetic_buildings
-from wattcast_models.training import train
+from wattcast_models.artifact.predictor import Predictor
+from wattcast_models.artifact.weights import untrained_network, weights_bytes
+from wattcast_models.data.synthetic import synthetic_buildings
+from wattcast_models.evaluation.explain import assumed_calendar, coalition_values, explain, masked_inputs, shapley
+from wattcast_models.evaluation.explanation import GROUPS, Explanation, explanation_sentence
+from wattcast_models.features import calendar as local
+from wattcast_models.features.network_inputs import NetworkInputs, network_inputs_by_day
+from wattcast_models.features.raw_inputs import calendar_at
+from wattcast_models.networks.networks import KINDS
+from wattcast_models.quantiles import QUANTILES
+from wattcast_models.training.loop import train
+from wattcast_models.training.options import TrainingOptions
 
 EVERY = [frozenset(told) for size in range(5) for told in itertools.combinations(GROUPS, size)]
 HOLIDAY = "2024-05-27T00"  # in London, a Monday
@@ -30,7 +31,7 @@ NEUTRAL_WEATHER = ("temperature_c", "humidity_pct", "future_temperature_c", "fut
 def random_model(*kinds: str, seed: int = 0, inputs: list[str] = INPUTS) -> Predictor:
     """A model with weights so large that every input matters."""
     torch.manual_seed(seed)
-    network = artifact.untrained(small_network(*kinds), inputs, QUANTILES)
+    network = untrained_network(small_network(*kinds), inputs, QUANTILES)
     with torch.no_grad():
         for weight in network.parameters():
             weight += 0.2 * torch.randn_like(weight)
@@ -39,16 +40,16 @@ def random_model(*kinds: str, seed: int = 0, inputs: list[str] = INPUTS) -> Pred
     return Predictor(config | {"sha256": f"{kinds} {seed} {inputs}"}, weights_bytes(network))
 
 
-def made(inputs: Any, told: frozenset[str], day: int = 0) -> list[Features]:
+def made(inputs: Any, told: frozenset[str], day: int = 0) -> list[NetworkInputs]:
     """What the network reads in a coalition, a forecast for each calendar that is assumed."""
     how = {"inputs_used": INPUTS, "context_hours": 672, "days": [day], "calendar": assumed_calendar}
-    return [next(features_by_day(part, **how)) for part in told_inputs(inputs, told, 672)]
+    return [next(network_inputs_by_day(part, **how)) for part in masked_inputs(inputs, told, 672)]
 
 
-def are_equal(one: list[Features], other: list[Features]) -> bool:
+def are_equal(one: list[NetworkInputs], other: list[NetworkInputs]) -> bool:
     """Bit by bit, the grid too."""
 
-    def tensors(each: Features) -> dict[str, Any]:
+    def tensors(each: NetworkInputs) -> dict[str, Any]:
         return {name: part for name, part in (vars(each) | vars(each.grid)).items() if torch.is_tensor(part)}
 
     pairs = zip(one, other, strict=True)
@@ -113,7 +114,7 @@ def test_a_group_that_is_not_told_is_as_if_missing_in_all_that_the_network_reads
 
 
 def test_when_all_is_told_the_network_reads_what_the_forecast_reads(raw: Callable[..., Any]) -> None:
-    plain = next(features_by_day(raw(1), inputs_used=INPUTS, context_hours=672, days=[0]))
+    plain = next(network_inputs_by_day(raw(1), inputs_used=INPUTS, context_hours=672, days=[0]))
     assert are_equal(made(raw(1), frozenset(GROUPS)), [plain])
 
 
@@ -164,7 +165,7 @@ def test_a_group_that_the_model_does_not_read_or_that_is_unknown_contributes_exa
 def test_a_meter_that_keeps_to_its_weekdays_has_nothing_recent(raw: Callable[..., Any]) -> None:
     inputs = raw(1, origin="2024-07-10T00")
     inputs["energy_usage_kwh"] = np.tile(np.random.default_rng(0).uniform(10, 40, 168), 4)[None].astype(np.float32)
-    (usual,), (whole,) = (told_inputs(inputs, told, 672) for told in (frozenset({"calendar"}), frozenset(GROUPS)))
+    (usual,), (whole,) = (masked_inputs(inputs, told, 672) for told in (frozenset({"calendar"}), frozenset(GROUPS)))
     np.testing.assert_allclose(usual["energy_usage_kwh"], whole["energy_usage_kwh"], rtol=1e-6)
     contributions = explain(random_model("lstm"), inputs).contributions_kwh
     assert np.abs(contributions["recent_level"]).max() < 1e-3 * np.abs(contributions["calendar"]).max()
@@ -176,7 +177,7 @@ def test_the_base_repeats_the_mean_of_all_days_over_a_clock_change(raw: Callable
     clock = (hours.astype(int) + (hours >= np.datetime64("2024-03-31T01"))) % 24
     days = np.repeat(np.arange(28), 24)
     inputs["energy_usage_kwh"] = (clock + days)[None].astype(np.float32)
-    (part, *_) = told_inputs(inputs, frozenset(), 672)
+    (part, *_) = masked_inputs(inputs, frozenset(), 672)
     by_clock = [part["energy_usage_kwh"][0, clock == hour] for hour in range(24)]
     assert all(np.ptp(each) == 0 for each in by_clock)
     np.testing.assert_allclose([each[0] - hour for hour, each in enumerate(by_clock)], 13.5, atol=0.5)
@@ -191,12 +192,12 @@ def test_usual_is_the_same_weekday_of_a_holiday_the_days_off_and_never_below_the
     energy = np.where(day_off, 4.0, 40.0 + 5 * weekday)
     energy[(holiday == 1) & (hour == 12)] = 1.0
     inputs["energy_usage_kwh"] = energy[None].astype(np.float32)
-    usual = told_inputs(inputs, frozenset({"calendar"}), 672)[0]["energy_usage_kwh"][0]
+    usual = masked_inputs(inputs, frozenset({"calendar"}), 672)[0]["energy_usage_kwh"][0]
     np.testing.assert_allclose(usual[day_off == 0], 40.0 + 5 * weekday[day_off == 0])
     np.testing.assert_allclose(usual[(day_off == 1) & (hour != 12)], 4.0)
     np.testing.assert_allclose(usual[(holiday == 1) & (hour == 12)], (8 * 4.0 + 1.0) / 9)
     inputs["energy_usage_kwh"][0, 396] = 0.0  # an outage on a Friday, which is higher than other days
-    assert told_inputs(inputs, frozenset({"recent_level"}), 672)[0]["energy_usage_kwh"].min() == 0.0
+    assert masked_inputs(inputs, frozenset({"recent_level"}), 672)[0]["energy_usage_kwh"].min() == 0.0
 
 
 def test_of_a_longer_context_the_model_explains_what_it_reads(raw: Callable[..., Any]) -> None:
@@ -207,7 +208,7 @@ def test_of_a_longer_context_the_model_explains_what_it_reads(raw: Callable[...,
 
 
 def test_an_unknown_calendar_is_each_weekday_once_and_keeps_the_clock(raw: Callable[..., Any]) -> None:
-    parts = told_inputs(raw(1, origin=HOLIDAY), frozenset(), 672)
+    parts = masked_inputs(raw(1, origin=HOLIDAY), frozenset(), 672)
     target = np.stack([assumed_calendar(part, np.arange(24)).numpy()[0] for part in parts])  # (7, 24, COLUMNS)
     real = calendar_at(parts[0], np.arange(24)).numpy()[0]
     kept = [local.HOUR, local.OFFSET_HOURS]
@@ -220,7 +221,7 @@ def test_an_unknown_calendar_is_each_weekday_once_and_keeps_the_clock(raw: Calla
 
 
 def test_several_forecasts_are_refused(raw: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match="One forecast is explained at a time, not 3"):
+    with pytest.raises(ValueError, match="Only one forecast can be explained at a time, not 3"):
         explain(random_model("mlp"), raw(3))
 
 
@@ -255,10 +256,10 @@ def office(p50: float, **contributions: float) -> Explanation:
 
 
 def test_an_hour_in_words() -> None:
-    said = sentence(office(41.2, calendar=8.04, recent_level=2.5, weather=-0.6, occupancy=0.04), 0)
+    said = explanation_sentence(office(41.2, calendar=8.04, recent_level=2.5, weather=-0.6, occupancy=0.04), 0)
     assert said == (
         "Tuesday 21 May 10:00: 41.2 kWh: 31.2 on average at that hour, +8.0 because it is a working Tuesday, "
         "+2.5 from the level of the last days, -0.6 from the weather."
     )
-    assert sentence(office(0.0), 0) == "Tuesday 21 May 10:00: 0.00 kWh: 0.00 on average at that hour."
+    assert explanation_sentence(office(0.0), 0) == "Tuesday 21 May 10:00: 0.00 kWh: 0.00 on average at that hour."
     assert office(412.0).signed("weather", 0) == "0"

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattcast_models.metrics import SUMS, Interval, bootstrap, error_sums, measures, median, ratio, ratios, shares_pct
+from wattcast_models.evaluation.metrics import (
+    SUMS,
+    Interval,
+    bootstrap_intervals,
+    error_ratio,
+    error_ratio_intervals,
+    error_sums,
+    measures_from_sums,
+    median_interval,
+    shares_pct,
+)
 
 
 def rows(building: str, method: str, by: str, group: int, sums: np.ndarray) -> dict[str, object]:
@@ -36,7 +46,7 @@ def test_measures_are_shares_of_the_load_of_all_hours_in_every_group() -> None:
     for method, forecast in (("model", model), ("naive", naive)):
         sums = error_sums(actual, forecast)
         parts += [rows("a", method, "all", 0, sums), rows("a", method, "hour", 0, sums[:1])]
-    found = measures(pd.DataFrame(parts), reference="naive").set_index(["method", "by"])
+    found = measures_from_sums(pd.DataFrame(parts), reference="naive").set_index(["method", "by"])
     assert found.loc[("model", "all"), "nrmse_pct"] == pytest.approx(100 * np.sqrt(2) / 20)
     assert found.loc[("model", "hour"), "nrmse_pct"] == pytest.approx(100 * 2 / 20)
     assert found.loc[("model", "all"), "nmbe_pct"] == pytest.approx(100 * 1 / 20)
@@ -62,7 +72,7 @@ def test_shares_count_each_hour_of_each_building_alike() -> None:
 
 
 def test_ratio_is_the_geometric_mean_and_counts_the_buildings_that_are_better() -> None:
-    found = ratio(np.array([5.0, 20.0, 9.0]), np.array([10.0, 10.0, 9.0]))
+    found = error_ratio(np.array([5.0, 20.0, 9.0]), np.array([10.0, 10.0, 9.0]))
     assert found.mean.value == pytest.approx(1)
     assert (found.better, found.buildings) == (1, 3)
     assert found.mean.low < 1 < found.mean.high
@@ -70,27 +80,27 @@ def test_ratio_is_the_geometric_mean_and_counts_the_buildings_that_are_better() 
 
 def test_interval_narrows_with_more_buildings_and_is_the_same_for_a_seed() -> None:
     values = np.random.default_rng(0).normal(10, 3, 400)
-    few, many = median(values[:20]), median(values)
+    few, many = median_interval(values[:20]), median_interval(values)
     assert few.low < few.value < few.high
     assert many.high - many.low < (few.high - few.low) / 2
-    assert median(values) == many != median(values, seed=1)
+    assert median_interval(values) == many != median_interval(values, seed=1)
 
 
 def test_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(5)
     samples = rng.normal(0, 1, (40, 300))  # 40 buildings, 300 repetitions as groups
-    held = [one.low <= 0 <= one.high for one in bootstrap(samples, lambda rows: rows.mean(axis=0))]
+    held = [one.low <= 0 <= one.high for one in bootstrap_intervals(samples, lambda rows: rows.mean(axis=0))]
     assert 0.90 <= np.mean(held) <= 0.98
 
 
 def test_a_forecast_without_error_has_a_ratio() -> None:
-    assert ratios(np.array([[0.0]]), np.array([[0.0]])) == [Interval(1, 1, 1)]
+    assert error_ratio_intervals(np.array([[0.0]]), np.array([[0.0]])) == [Interval(1, 1, 1)]
 
 
 def test_a_group_that_a_building_lacks_is_left_out_of_its_mean() -> None:
-    (found,) = ratios(np.array([[1.0], [np.nan]]), np.array([[2.0], [3.0]]))
+    (found,) = error_ratio_intervals(np.array([[1.0], [np.nan]]), np.array([[2.0], [3.0]]))
     assert found.value == pytest.approx(0.5)
 
 
 def test_no_building_has_no_figure() -> None:
-    assert np.isnan(median(np.array([])).value)
+    assert np.isnan(median_interval(np.array([])).value)

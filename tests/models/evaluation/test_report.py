@@ -6,15 +6,24 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from wattcast_models.artifact import shipped_artifact
-from wattcast_models.backtest import Results, model_method, scored, with_reference
-from wattcast_models.baselines import baseline
-from wattcast_models.comparison import as_json, label, lines, long_table, medians_by, quantile_methods, without_nan
-from wattcast_models.predictor import Predictor
-from wattcast_models.readings import Building
-from wattcast_models.report import example_week, page, typical_building
-from wattcast_models.rolling import Rolling
-from wattcast_models.synthetic import synthetic_buildings
+from wattcast_models.artifact.files import shipped_artifact
+from wattcast_models.artifact.predictor import Predictor
+from wattcast_models.data.readings import Building
+from wattcast_models.data.rolling import Rolling
+from wattcast_models.data.synthetic import synthetic_buildings
+from wattcast_models.evaluation.backtest import building_error_sums, model_method, with_reference
+from wattcast_models.evaluation.baselines import baseline
+from wattcast_models.evaluation.comparison import (
+    comparison_as_json,
+    group_label,
+    long_table,
+    medians_by,
+    method_comparisons,
+    nan_as_none,
+    quantile_methods,
+)
+from wattcast_models.evaluation.report import example_week, report_html, typical_building
+from wattcast_models.evaluation.results import Results
 
 ROLLING = Rolling()
 CHARTS = [
@@ -46,7 +55,18 @@ def main(predictor: Predictor) -> str:
 @pytest.fixture(scope="module")
 def results(predictor: Predictor, buildings: list[Building]) -> Results:
     methods = with_reference([model_method(predictor, ROLLING), baseline("yesterday", ROLLING)], ROLLING)
-    return Results.of(scored(building, methods, ROLLING) for building in buildings)
+    return Results.from_parts(building_error_sums(building, methods, ROLLING) for building in buildings)
+
+
+@pytest.fixture(scope="module")
+def html(results: Results, main: str, buildings: list[Building], predictor: Predictor) -> str:
+    """The whole page with an example week, rendered once."""
+    return rendered(results, main, buildings, predictor)
+
+
+def rendered(results: Results, main: str, buildings: list[Building], predictor: Predictor) -> str:
+    building = next(building for building in buildings if building.building_id == typical_building(results, main))
+    return report_html(results, main, ROLLING, week=example_week(building, predictor, ROLLING))
 
 
 class Page(HTMLParser):
@@ -64,17 +84,13 @@ class Page(HTMLParser):
             self.pictures.append({name: value or "" for name, value in attributes})
 
 
-def test_page_holds_every_chart_and_asks_for_nothing_outside(
-    results: Results, main: str, buildings: list[Building], predictor: Predictor
-) -> None:
-    building = next(each for each in buildings if each.building_id == typical_building(results, main))
-    html = page(results, main, ROLLING, week=example_week(building, predictor, ROLLING))
+def test_page_holds_every_chart_and_loads_nothing_else(results: Results, main: str, html: str) -> None:
     found = Page(html)
     titles = re.findall(r"<h2>(.*?)</h2>", html)
     assert len(found.pictures) == len(CHARTS)
     assert [title for title in titles if title.startswith(tuple(CHARTS))] == [
         *CHARTS[:-1],
-        f"A week of {building.building_id}",
+        f"A week of {typical_building(results, main)}",
     ]
     assert all(len(picture["alt"]) > 30 for picture in found.pictures)
     for picture in found.pictures:
@@ -86,15 +102,16 @@ def test_page_holds_every_chart_and_asks_for_nothing_outside(
     assert 'name="viewport"' in html
 
 
-def test_page_says_the_figures_and_what_was_not_scored(results: Results, main: str) -> None:
-    html = page(results, main, ROLLING)
-    nrmse = results.measured.query("by == 'all' and method == @main")["nrmse_pct"].median()
+def test_page_has_the_figures_and_the_skipped_buildings(results: Results, main: str, html: str) -> None:
+    nrmse = results.measures.query("by == 'all' and method == @main")["nrmse_pct"].median()
     assert f"<td>{nrmse:.1f}<br>" in html
     assert "&lt;silent&gt; has no measured hour in the test span" in html
 
 
-def test_page_is_the_same_for_the_same_results(results: Results, main: str) -> None:
-    assert page(results, main, ROLLING) == page(results, main, ROLLING)
+def test_page_is_the_same_for_the_same_results(
+    results: Results, main: str, buildings: list[Building], predictor: Predictor, html: str
+) -> None:
+    assert rendered(results, main, buildings, predictor) == html
 
 
 def test_example_week_is_the_newest_and_as_the_model_forecast_it(
@@ -109,12 +126,12 @@ def test_example_week_is_the_newest_and_as_the_model_forecast_it(
 
 
 def test_main_method_comes_first_and_the_others_by_their_median(results: Results, main: str) -> None:
-    found = lines(results, main)
+    found = method_comparisons(results, main)
     assert found[0].method == main
     assert found[1].medians["nrmse_pct"].value <= found[2].medians["nrmse_pct"].value
     assert found[0].ratio.mean.value == 1
     own, other = (
-        results.measured.query("by == 'all' and method == @name")["nrmse_pct"] for name in (main, found[2].method)
+        results.measures.query("by == 'all' and method == @name")["nrmse_pct"] for name in (main, found[2].method)
     )
     assert found[2].ratio.mean.value == pytest.approx(np.exp(np.mean(np.log(own.to_numpy() / other.to_numpy()))))
 
@@ -125,14 +142,14 @@ def test_only_the_model_says_how_sure_it_is(results: Results, main: str) -> None
 
 def test_groups_have_the_names_a_reader_counts_by(results: Results) -> None:
     assert medians_by(results, "lead").index.tolist() == [str(lead) for lead in range(1, 25)]
-    assert [label("weekday", 6), label("season", 0), label("hour", 0)] == ["Sun", "Dec-Feb", "0"]
+    assert [group_label("weekday", 6), group_label("season", 0), group_label("hour", 0)] == ["Sun", "Dec-Feb", "0"]
     table = long_table(results)
     assert not table.duplicated(["building_id", "method", "by", "group"]).any()
     assert table.loc[table["by"] == "all", "hours"].min() > 0
 
 
 def test_json_has_null_for_what_is_not_known(results: Results, main: str) -> None:
-    found = without_nan(as_json(results, main))
+    found = nan_as_none(comparison_as_json(results, main))
     assert isinstance(found, dict)
     coverage = {line["method"]: line["medians"]["coverage_pct"]["value"] for line in found["methods"]}
     assert coverage["yesterday"] is None

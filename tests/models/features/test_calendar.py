@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from wattcast_models import calendar as local
+from wattcast_models.features import calendar as local
 
 
 def clock(moments: list[str], timezone: str = "UTC", country: str = "", closures: str = "") -> np.ndarray:

@@ -6,34 +6,34 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.models.conftest import INPUTS
+from tests.models.fixtures import INPUTS
 
-from wattcast_models.columns import CANDIDATES, HABITS, hour_names, window_names
-from wattcast_models.features import Features, features, features_by_day, normalise
-from wattcast_models.readings import Building
-from wattcast_models.windows import Origins, cut
+from wattcast_models.data.readings import Building
+from wattcast_models.data.windows import Origins, cut_windows
+from wattcast_models.features.columns import CANDIDATES, HABITS, hour_names, window_names
+from wattcast_models.features.network_inputs import NetworkInputs, network_inputs, network_inputs_by_day, normalise
 
 LONDON = {"timezone": "Europe/London", "country": "GB", "building_type": "", "closures": ""}
 
 
-def made(inputs: Any, day: int = 0) -> Features:
-    return features(inputs, inputs_used=INPUTS, context_hours=672, day=day)
+def inputs_for(inputs: Any, day: int = 0) -> NetworkInputs:
+    return network_inputs(inputs, inputs_used=INPUTS, context_hours=672, day=day)
 
 
-def parts(result: Features) -> dict[str, torch.Tensor]:
+def parts(result: NetworkInputs) -> dict[str, torch.Tensor]:
     own = {name: part for name, part in vars(result).items() if name != "grid"}
     return own | {name: part for name, part in vars(result.grid).items() if name != "days_ahead"}
 
 
-def differs(one: Features, other: Features) -> list[str]:
+def differs(one: NetworkInputs, other: NetworkInputs) -> list[str]:
     return [name for name, part in parts(one).items() if not torch.equal(part, parts(other)[name])]
 
 
 def hour_column(inputs: Any, name: str, day: int = 0) -> np.ndarray:
-    return made(inputs, day).hours[0, :, hour_names(INPUTS).index(name)].numpy()
+    return inputs_for(inputs, day).hours[0, :, hour_names(INPUTS).index(name)].numpy()
 
 
-def are_finite(result: Features) -> bool:
+def are_finite(result: NetworkInputs) -> bool:
     return all(bool(part.isfinite().all()) for part in parts(result).values())
 
 
@@ -54,7 +54,10 @@ def test_what_happens_after_the_origin_changes_no_feature_but_future_weather(ori
     at = Origins(np.array([0]), np.array([origin]))
     weather = {name: np.full((1, 168), 9.0) for name in ("future_temperature_c", "future_humidity_pct")}
     one, other, changed = (
-        made(cut([Building("b", 473_000, values, LONDON)], at, context_hours=672, lead_hours=168)[0] | weather, day)
+        inputs_for(
+            cut_windows([Building("b", 473_000, values, LONDON)], at, context_hours=672, lead_hours=168)[0] | weather,
+            day,
+        )
         for values in (before, after, last_hour)
     )
     assert differs(one, other) == []
@@ -66,7 +69,7 @@ def test_no_lag_reaches_past_the_origin_when_clocks_change(raw: Callable[..., An
     inputs = raw(1, lead_hours=168, origin=origin)
     inputs["energy_usage_kwh"] = np.arange(672, dtype=np.float32)[None]
     for day in range(7):
-        result = made(inputs, day)
+        result = inputs_for(inputs, day)
         assert are_finite(result)
         hours = (result.grid.energy * result.scale[..., None] + result.loc[..., None])[0].round().long()
         at_day_end = torch.arange(1, 29)[:, None] * 24
@@ -75,18 +78,18 @@ def test_no_lag_reaches_past_the_origin_when_clocks_change(raw: Callable[..., An
         assert (result.grid.present[0].sum() >= 670).all()
 
 
-def test_days_made_together_are_the_days_made_apart(raw: Callable[..., Any]) -> None:
+def test_network_inputs_of_several_days_equal_those_of_single_days(raw: Callable[..., Any]) -> None:
     inputs = raw(3, lead_hours=168, origin="2024-03-29T10")
-    together = features_by_day(inputs, inputs_used=INPUTS, context_hours=672, days=range(7))
+    together = network_inputs_by_day(inputs, inputs_used=INPUTS, context_hours=672, days=range(7))
     for day, result in enumerate(together):
-        assert differs(result, made(inputs, day)) == []
+        assert differs(result, inputs_for(inputs, day)) == []
 
 
 def test_same_hour_last_week_follows_the_local_clock_over_a_clock_change(raw: Callable[..., Any]) -> None:
     inputs = raw(1, origin="2024-04-02T00")  # summer time since 03-31: a week before, 09:00 local was 09:00 UTC
     hours = np.datetime64("2024-04-02T00", "h") + np.arange(-672, 0)
     inputs["energy_usage_kwh"] = (hours == np.datetime64("2024-03-26T09")).astype(np.float32)[None] + 1
-    week_1 = made(inputs).candidates[0, :, CANDIDATES.index("week_1")].numpy()
+    week_1 = inputs_for(inputs).candidates[0, :, CANDIDATES.index("week_1")].numpy()
     assert np.flatnonzero(week_1).tolist() == [8]  # 08:00 UTC is 09:00 in London
 
 
@@ -94,7 +97,7 @@ def test_missing_hours_are_marked_and_not_used(raw: Callable[..., Any]) -> None:
     inputs = raw(1)
     inputs["energy_usage_kwh"][0, -168 + 5] = np.nan
     week_1, day_7 = CANDIDATES.index("week_1"), CANDIDATES.index("day_7")
-    assert made(inputs).missing[0].nonzero().tolist() == sorted([[5, day_7], [5, week_1]])
+    assert inputs_for(inputs).missing[0].nonzero().tolist() == sorted([[5, day_7], [5, week_1]])
 
 
 @pytest.mark.parametrize(("day", "weekday"), [(0, 2), (3, 5), (6, 1)])
@@ -103,14 +106,14 @@ def test_a_later_day_looks_back_to_its_own_weekday(raw: Callable[..., Any], day:
     hours = np.datetime64("2024-05-15T00", "h") + np.arange(-672, 0)
     weekdays = (hours.astype("datetime64[D]").astype(int) + 3) % 7
     inputs["energy_usage_kwh"] = weekdays.astype(np.float32)[None]
-    result = made(inputs, day)
+    result = inputs_for(inputs, day)
     for name in ("week_1", "week_4", "weekday"):
-        found = result.candidates[..., CANDIDATES.index(name)] * result.scale + result.loc
+        forecast = result.candidates[..., CANDIDATES.index(name)] * result.scale + result.loc
         known = ~result.missing[..., CANDIDATES.index(name)]
         local_midnight = 23  # 23:00 UTC is the next day in London
         assert known[0, :local_midnight].all()
         torch.testing.assert_close(
-            found[0, :local_midnight], torch.full((23,), float(weekday)).double(), atol=1e-3, rtol=0
+            forecast[0, :local_midnight], torch.full((23,), float(weekday)).double(), atol=1e-3, rtol=0
         )
 
 
@@ -120,7 +123,7 @@ def test_a_holiday_is_compared_with_days_off(raw: Callable[..., Any]) -> None:
     days = hours.astype("datetime64[D]").astype(int)
     is_weekend = np.isin((days + 3) % 7, (5, 6)) | (hours.astype("datetime64[D]") == np.datetime64("2024-05-06"))
     inputs["energy_usage_kwh"] = np.where(is_weekend, 5, 50).astype(np.float32)[None]
-    shapes = made(inputs)
+    shapes = inputs_for(inputs)
     forecast = shapes.candidates[0, :23, CANDIDATES.index("kind")] * shapes.scale + shapes.loc
     np.testing.assert_allclose(forecast[0, 2:], 5, atol=1e-3)
 
@@ -129,7 +132,7 @@ def test_a_holiday_is_compared_with_days_off(raw: Callable[..., Any]) -> None:
 def test_a_constant_load_gives_finite_features_around_zero(raw: Callable[..., Any], load: float) -> None:
     inputs = raw(2)
     inputs["energy_usage_kwh"][:] = load
-    result = made(inputs)
+    result = inputs_for(inputs)
     assert result.candidates.abs().max() < 1e-3
     assert are_finite(result)
 
@@ -139,7 +142,7 @@ def test_everything_missing_gives_finite_features(raw: Callable[..., Any]) -> No
     for name, values in inputs.items():
         if values.dtype == np.float32:
             inputs[name] = np.full_like(values, np.nan)
-    result = made(inputs)
+    result = inputs_for(inputs)
     assert result.missing.all()
     assert are_finite(result)
 
@@ -176,11 +179,11 @@ def test_one_wild_reading_hardly_moves_the_scale() -> None:
     usual = np.random.default_rng(0).uniform(10, 20, (1, 672)).astype(np.float32)
     wild = usual.copy()
     wild[0, 100] = 1e6
-    (_, _, loc, scale), (_, _, wild_loc, wild_scale) = (normalise(torch.from_numpy(each)) for each in (usual, wild))
+    (_, _, loc, scale), (_, _, wild_loc, wild_scale) = (normalise(torch.from_numpy(energy)) for energy in (usual, wild))
     np.testing.assert_allclose([wild_loc, wild_scale], [loc, scale], rtol=0.02)
 
 
-def test_habits_tell_loads_that_drift_from_loads_that_flicker(raw: Callable[..., Any]) -> None:
+def test_habit_columns_distinguish_loads_that_drift_from_loads_that_flicker(raw: Callable[..., Any]) -> None:
     inputs, rng = raw(3), np.random.default_rng(0)
     shape = 20 + 10 * np.sin(2 * np.pi * np.arange(672) / 24)
     by_day = np.repeat(rng.normal(0, 4, 28), 24)
@@ -188,7 +191,7 @@ def test_habits_tell_loads_that_drift_from_loads_that_flicker(raw: Callable[...,
     inputs["energy_usage_kwh"] = np.stack([shape + by_day, shape + rng.normal(0, 4, 672), shape + drifting]).astype(
         np.float32
     )
-    window = made(inputs).window
+    window = inputs_for(inputs).window
     habits = {name: window[:, window_names(INPUTS).index(name)].tolist() for name in HABITS}
     by_day_alone, flickering, drifts = range(3)
     assert habits["of_whole_days"][by_day_alone] > 0.9 > 0.3 > habits["of_whole_days"][flickering]

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.models.conftest import SHIPPED
+from tests.models.fixtures import SHIPPED
 
-from wattcast_models.named import named
-from wattcast_models.predictor import Predictor
-from wattcast_models.promotion import PromotionError, champion, promote, register, rollback, sites_of
-from wattcast_models.readings import Building
-from wattcast_models.registry import Registry, Version
-from wattcast_models.scopes import ALL, Scope
+from wattcast_models.artifact.predictor import Predictor
+from wattcast_models.data.readings import Building
+from wattcast_models.registry.model_refs import resolve_model
+from wattcast_models.registry.promotion import PromotionError, champion, promote, read_sites, register, rollback
+from wattcast_models.registry.registry import Registry, Version
+from wattcast_models.registry.scopes import ALL, Scope
 
 BUILDINGS = [Building(name, 0, np.ones((24, 4), np.float32)) for name in ("b1", "b2", "b3")]
 SITES = {"b1": "north", "b2": "north", "b3": "south"}
@@ -29,7 +29,7 @@ class Verdict:
 
 @dataclass
 class Judge:
-    """Says what it is told to, and remembers what it was asked."""
+    """Decides as configured and records its cases."""
 
     accepts: bool = True
     cases: list[tuple[str, str, list[str]]] = field(default_factory=list)
@@ -62,7 +62,7 @@ def test_the_first_champion_takes_over_from_the_model_of_the_package_and_a_rollb
     assert numbers(registry) == {"champion": "v2", "previous": "v1"}
     assert rollback(registry).model_version == "v1"
     assert numbers(registry) == {"champion": "v1"}
-    with pytest.raises(PromotionError, match=r"no champion before version 2 \(test v1\) any more"):
+    with pytest.raises(PromotionError, match=r"version 2 \(test v1\) has no previous champion"):
         rollback(registry)
     told = [(event.what, event.by != "", event.against) for event in champion(registry, ALL).events]
     assert told == [
@@ -103,38 +103,44 @@ def test_a_site_or_building_is_judged_on_its_rows_against_what_forecasts_it_now(
 
 
 def test_nothing_to_do_is_a_sentence(registry: Registry, version: Callable[[int], Version]) -> None:
-    with pytest.raises(PromotionError, match="Nothing was promoted for site north"):
+    with pytest.raises(PromotionError, match="No version has been promoted for site north"):
         rollback(registry, NORTH)
     with pytest.raises(PromotionError, match="The readings have no building of site west"):
         promote(registry, version(1), BUILDINGS, judge=Judge(), scope=Scope("site", "west"), sites=SITES)
     promote(registry, version(1), BUILDINGS, judge=Judge())
     for scope in (ALL, NORTH):
-        with pytest.raises(PromotionError, match=r"What forecasts (all buildings|site north) is version 2 .* already"):
+        with pytest.raises(
+            PromotionError, match=r"The model that forecasts (all buildings|site north) is version 2 .* already"
+        ):
             promote(registry, version(1), BUILDINGS, judge=Judge(), scope=scope, sites=SITES)
 
 
 def test_sites_come_from_the_metadata(tmp_path: Path) -> None:
     file = tmp_path / "buildings.csv"
     file.write_text("building_id,site\nb1,north\nb3,\n")
-    assert sites_of(file) == {"b1": "north", "b3": ""}
+    assert read_sites(file) == {"b1": "north", "b3": ""}
     file.write_text("building_id\nb1\n")
     with pytest.raises(PromotionError, match="lacks the column site"):
-        sites_of(file)
+        read_sites(file)
 
 
 def test_a_model_is_called_by_number_role_or_folder(
     registry: Registry, version: Callable[[int], Version], write_artifact: Callable[..., Path]
 ) -> None:
-    assert str(named("champion", registry)) == str(named("shipped", registry)) == f"wattcast-mlp {SHIPPED}"
-    with pytest.raises(ValueError, match="no champion before"):
-        named("previous", registry)
+    assert (
+        str(resolve_model("champion", registry)) == str(resolve_model("shipped", registry)) == f"wattcast-mlp {SHIPPED}"
+    )
+    with pytest.raises(ValueError, match="no previous champion"):
+        resolve_model("previous", registry)
     promote(registry, version(1), BUILDINGS, judge=Judge())
-    called = {name: str(named(name, registry)) for name in ("champion", "previous", "2", str(write_artifact(1)))}
+    called = {
+        name: str(resolve_model(name, registry)) for name in ("champion", "previous", "2", str(write_artifact(1)))
+    }
     assert list(called.values()) == [
         "version 2 (test v1)",
         f"version 1 (wattcast-mlp {SHIPPED})",
         "version 2 (test v1)",
         "test v1",
     ]
-    with pytest.raises(ValueError, match="There is no model v1: give a number"):
-        named("v1", registry)
+    with pytest.raises(ValueError, match="There is no model v1: give a version number"):
+        resolve_model("v1", registry)

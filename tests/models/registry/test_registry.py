@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from wattcast_models.artifact import ArtifactError
-from wattcast_models.mlflow_store import NotInStore, StoreError, shown
-from wattcast_models.predictor import Predictor
-from wattcast_models.registry import Event, Registry
+from wattcast_models.artifact.config import ArtifactError
+from wattcast_models.artifact.predictor import Predictor
+from wattcast_models.registry.registry import Event, Registry
+from wattcast_models.tracking.mlflow_store import NotInStore, StoreError, redact
 
 AWAY = Registry("http://127.0.0.1:1")
 
@@ -43,7 +43,7 @@ def test_the_same_artifact_is_one_version_and_another_needs_another_name(
     assert [version.number for version in registry.versions()] == [second.number, first.number]
     other = write_artifact(2)
     damage(other, version="v0")
-    with pytest.raises(ArtifactError, match=r"is another model: .* give it a version of its own"):
+    with pytest.raises(ArtifactError, match=r"is another model\. .* give this one another version"):
         registry.register(other)
 
 
@@ -52,23 +52,23 @@ def test_what_happened_to_a_version_is_kept_in_order(registry: Registry, write_a
     happened = [Event("refused", "2026-01-01T00:00:00Z", "ann", "all buildings", figures={"ratio": 1.1})]
     happened.append(Event("promoted", "2026-01-02T00:00:00Z", "bob", "all buildings", forced_because="a holiday"))
     for event in reversed(happened):
-        registry.note(version, event)
+        registry.record_event(version, event)
     assert registry.version(1).events == happened
 
 
 def test_an_unknown_version_is_refused_with_those_that_there_are(
     registry: Registry, write_artifact: Callable[..., Path]
 ) -> None:
-    with pytest.raises(NotInStore, match=r"no version 7 of wattcast in the registry; there are: none yet\."):
+    with pytest.raises(NotInStore, match=r"The registry has no version 7 of wattcast\. Registered versions: none\."):
         registry.version(7)
     registry.register(write_artifact())
-    with pytest.raises(NotInStore, match=r"there are: 1\."):
+    with pytest.raises(NotInStore, match=r"Registered versions: 1\."):
         registry.version(7)
 
 
 def test_a_registry_that_nobody_wrote_to_is_empty_and_costs_no_import(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom wattcast_models.registry import Registry\n"
+        "import sys\nfrom wattcast_models.registry.registry import Registry\n"
         f"registry = Registry('sqlite:///{tmp_path}/none/mlflow.db')\n"
         "print(registry.aliases(), registry.versions(), 'mlflow' in sys.modules)"
     )
@@ -79,7 +79,7 @@ def test_a_registry_that_nobody_wrote_to_is_empty_and_costs_no_import(tmp_path: 
 
 def test_a_new_store_is_made_without_a_word(write_artifact: Callable[..., Path], tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path\nfrom wattcast_models.registry import Registry\n"
+        "from pathlib import Path\nfrom wattcast_models.registry.registry import Registry\n"
         f"registry = Registry('sqlite:///{tmp_path}/new/mlflow.db')\n"
         f"registry.fetch(registry.register(Path('{write_artifact()}')), Path('{tmp_path}/back'))"
     )
@@ -129,7 +129,7 @@ def test_a_registry_that_is_away_or_talks_rubbish_is_a_sentence(
     broken = tmp_path / "broken.db"
     broken.write_bytes(b"no database" * 100)
     for registry in (AWAY, Registry(rubbish_server), Registry(f"sqlite:///{broken}")):
-        with pytest.raises(StoreError, match="does not answer as it should: ") as error:
+        with pytest.raises(StoreError, match="does not answer correctly: ") as error:
             ask(registry)
         assert "\n" not in str(error.value)
         assert len(str(error.value)) < 400
@@ -139,4 +139,4 @@ def test_a_password_is_not_said() -> None:
     with pytest.raises(StoreError) as error:
         Registry("http://ann:secret@127.0.0.1:1").aliases()
     assert "secret" not in str(error.value)
-    assert shown("postgresql://ann:secret@db/mlflow") == "postgresql://db/mlflow"
+    assert redact("postgresql://ann:secret@db/mlflow") == "postgresql://db/mlflow"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattcast_models.scopes import ALL, Scope
+from wattcast_models.registry.scopes import ALL, Scope
 
 MLFLOW_TAKES = r"[A-Za-z0-9_-]{1,255}"
 

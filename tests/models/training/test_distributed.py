@@ -1,4 +1,4 @@
-"""Two real processes that train one network, started as torch starts them."""
+"""Two processes that train one network, started as torch starts them."""
 
 import os
 import pickle
@@ -13,22 +13,22 @@ import pandas as pd
 import pytest
 import torch
 
-from wattcast_models.artifact import weights_bytes
-from wattcast_models.group import Group
-from wattcast_models.options import TrainingOptions
-from wattcast_models.readings import Building
-from wattcast_models.training import Run, train
-from wattcast_models.training_data import TrainingData
+from wattcast_models.artifact.weights import weights_bytes
+from wattcast_models.data.readings import Building
+from wattcast_models.data.training_data import TrainingData
+from wattcast_models.training.loop import TrainingRun, train
+from wattcast_models.training.options import TrainingOptions
+from wattcast_models.training.process_group import ProcessGroup
 
 SMALL = TrainingOptions(
     members=("mlp", "profile"), hidden=16, summary=8, dropout=0.1, steps=40, batch_windows=65, check_every_steps=10,
     context_hours=672,
 )  # fmt: skip
 MEMBER = (
-    "import pickle, sys\nfrom pathlib import Path\nfrom wattcast_models.distributed import learn_together\n"
+    "import pickle, sys\nfrom pathlib import Path\nfrom wattcast_models.training.distributed import train_rank\n"
     "source, options, checkpoint = pickle.loads(Path(sys.argv[1]).read_bytes())\n"
-    "Path(sys.argv[2]).write_text(learn_together(source, options, checkpoint, lambda step, losses: None))\n"
-    "threads = [each.read_text().strip() for each in Path('/proc/self/task').glob('*/comm')]\n"
+    "Path(sys.argv[2]).write_text(train_rank(source, options, checkpoint, lambda step, losses: None))\n"
+    "threads = [file.read_text().strip() for file in Path('/proc/self/task').glob('*/comm')]\n"
     "assert 'pt_gloo_runloop' not in threads, threads"
 )
 
@@ -40,12 +40,12 @@ def source(tmp_path: Path) -> TrainingData:
     start = pd.Timestamp("2026-01-01", tz="UTC")
     rows = {"timestamp": start + pd.to_timedelta(hours, "h"), "building_id": "a", "energy_usage_kwh": energy}
     pd.DataFrame(rows).to_parquet(tmp_path / "readings.parquet")
-    return TrainingData(tmp_path / "readings.parquet", synthetic=2)
+    return TrainingData(tmp_path / "readings.parquet", synthetic_count=2)
 
 
 @dataclass(frozen=True)
 class Member:
-    """What a process printed, and what the function returned in it."""
+    """The output of a process and the return value of `train_rank` in it."""
 
     printed: str
     returned: str
@@ -68,20 +68,20 @@ def learn_in_two(source: TrainingData, options: TrainingOptions, checkpoint: Pat
     ]
     printed = [process.communicate(timeout=300)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    return [Member(each, checkpoint.with_suffix(f".{rank}").read_text()) for rank, each in enumerate(printed)]
+    return [Member(output, checkpoint.with_suffix(f".{rank}").read_text()) for rank, output in enumerate(printed)]
 
 
 def buildings(source: TrainingData) -> list[Building]:
-    return [*source.recorded(), *source.made_up()]
+    return [*source.recorded_buildings(), *source.synthetic_buildings()]
 
 
-def left_at(checkpoint: Path, source: TrainingData) -> Run:
-    run = Run.start(buildings(source), SMALL, group=Group(size=2))
+def left_at(checkpoint: Path, source: TrainingData) -> TrainingRun:
+    run = TrainingRun.start(buildings(source), SMALL, group=ProcessGroup(size=2))
     run.load(checkpoint)
     return run
 
 
-def test_two_processes_learn_what_one_does_and_to_the_same_bit_when_stopped_between(
+def test_two_processes_train_as_well_as_one_and_bit_for_bit_the_same_after_a_stop(
     source: TrainingData, tmp_path: Path
 ) -> None:
     torch.set_num_threads(1)
@@ -92,7 +92,7 @@ def test_two_processes_learn_what_one_does_and_to_the_same_bit_when_stopped_betw
     assert whole.step == SMALL.steps
     assert whole.best_loss == pytest.approx(alone.metrics["validation_loss"], rel=0.1)
 
-    learn_in_two(source, replace(SMALL, minutes=1e-9), tmp_path / "stopped.pt")  # the time is over after a step
+    learn_in_two(source, replace(SMALL, minutes=1e-9), tmp_path / "stopped.pt")  # the time limit ends it after one step
     assert left_at(tmp_path / "stopped.pt", source).step == 1
     learn_in_two(source, SMALL, tmp_path / "stopped.pt")
     again = left_at(tmp_path / "stopped.pt", source)
@@ -100,13 +100,13 @@ def test_two_processes_learn_what_one_does_and_to_the_same_bit_when_stopped_betw
     assert same == other != weights_bytes(alone.network)
 
 
-def test_a_loss_that_is_no_number_is_returned_by_both_processes(source: TrainingData, tmp_path: Path) -> None:
+def test_a_divergence_is_returned_by_both_processes(source: TrainingData, tmp_path: Path) -> None:
     members = learn_in_two(source, replace(SMALL, weight_decay=1e30), tmp_path / "checkpoint.pt")
     assert ["try a lower learning rate" in member.returned for member in members] == [True, True]
 
 
 def test_a_checkpoint_of_another_number_of_processes_is_refused(source: TrainingData, tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
-    Run.start(buildings(source), SMALL).save(checkpoint)
+    TrainingRun.start(buildings(source), SMALL).save(checkpoint)
     with pytest.raises(ValueError, match="other data or options"):
         left_at(checkpoint, source)

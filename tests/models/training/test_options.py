@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 
 from wattcast.settings import project_folder
-from wattcast_models.options import TrainingOptions, parsed, read_options
+from wattcast_models.training.options import TrainingOptions, parse_assignments, read_options
 
 
-def test_the_recipe_in_conf_is_read_and_the_command_line_changes_it() -> None:
+def test_the_options_in_conf_are_read_and_the_command_line_changes_them() -> None:
     recipe = project_folder("conf") / "training.yaml"
     usual = read_options(recipe, {})
     changed = read_options(
-        recipe, parsed(["hidden=64", "members=[lstm]", "learning_rate=1e-3", "quantiles=[0.05,0.1,0.5,0.9]"])
+        recipe, parse_assignments(["hidden=64", "members=[lstm]", "learning_rate=1e-3", "quantiles=[0.05,0.1,0.5,0.9]"])
     )
     assert (changed.hidden, changed.members, changed.learning_rate) == (64, ("lstm",), 0.001)
     assert changed.quantiles == (0.05, 0.1, 0.5, 0.9)
@@ -35,16 +35,16 @@ def test_the_recipe_in_conf_is_read_and_the_command_line_changes_it() -> None:
         ("context_hours=700", "context_hours"),
         ("lead_hours=169", "lead_hours"),
         ("steps", "KEY=VALUE"),
-        ("steps=[", "cannot be read"),
+        ("steps=[", "not valid YAML"),
     ],
 )
 def test_a_wrong_option_is_named(assignment: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        read_options(project_folder("conf") / "training.yaml", parsed([assignment]))
+        read_options(project_folder("conf") / "training.yaml", parse_assignments([assignment]))
 
 
 @pytest.mark.parametrize("content", ["- 1\n", "steps: [\n"])
-def test_a_file_that_holds_no_options_is_said(tmp_path: Path, content: str) -> None:
+def test_a_file_without_options_is_a_value_error(tmp_path: Path, content: str) -> None:
     file = tmp_path / "own.yaml"
     file.write_text(content)
     with pytest.raises(ValueError, match=r"own\.yaml"):
@@ -53,6 +53,6 @@ def test_a_file_that_holds_no_options_is_said(tmp_path: Path, content: str) -> N
         read_options(tmp_path / "none.yaml", {})
 
 
-def test_options_out_of_range_cannot_be_made() -> None:
+def test_options_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match="steps"):
         TrainingOptions(steps=0)

@@ -6,8 +6,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import benchmark
-from wattcast_models.predictor import ROWS_AT_ONCE, Predictor
+from wattcast.cli.benchmarks import model as benchmark
+from wattcast_models.artifact.predictor import ROWS_AT_ONCE, Predictor
 
 
 def test_a_benchmark_counts_what_was_forecast_and_says_where_the_time_went(
@@ -18,7 +18,7 @@ def test_a_benchmark_counts_what_was_forecast_and_says_where_the_time_went(
     monkeypatch.setattr(
         Predictor, "__call__", lambda self, inputs: forecast.append(len(inputs["origin"])) or call(self, inputs)
     )
-    found = benchmark.measured(Predictor.read(write_artifact()), lead_hours=48, batches=2)
+    found = benchmark.measure_model(Predictor.read(write_artifact()), lead_hours=48, batches=2)
     assert forecast == [ROWS_AT_ONCE] * 2
     assert found["forecasts_per_second"] > 0
     assert 0 < found["windows_share"] < 1

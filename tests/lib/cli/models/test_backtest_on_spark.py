@@ -8,16 +8,18 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
-from backtest_on_spark import OnSpark, recorded, usage
+from wattcast.cli.models.backtest_on_spark import SparkReadings, file_readings, usage_readings
 from wattcast.contracts import contract
-from wattcast.job import Run
 from wattcast.local.simulation.simulator import write_simulation
-from wattcast_models.artifact import shipped_artifact
-from wattcast_models.backtest import Results, model_method, scored, with_reference
-from wattcast_models.baselines import Method, baseline
-from wattcast_models.predictor import Predictor
-from wattcast_models.readings import read_buildings, read_places
-from wattcast_models.rolling import Rolling
+from wattcast.runtime.context import Run
+from wattcast_models.artifact.files import shipped_artifact
+from wattcast_models.artifact.predictor import Predictor
+from wattcast_models.data.closing import ClosingRules
+from wattcast_models.data.readings import read_buildings, read_metadata
+from wattcast_models.data.rolling import Rolling
+from wattcast_models.evaluation.backtest import building_error_sums, model_method, with_reference
+from wattcast_models.evaluation.baselines import Method, baseline
+from wattcast_models.evaluation.results import Results
 
 ROLLING = Rolling(test_share=0.3, origin_hours=(0, 12))
 
@@ -34,8 +36,10 @@ def test_same_figures_as_the_local_run(spark: SparkSession, methods: list[Method
     with_a_short_one = pd.concat([pd.read_parquet(data), pd.read_parquet(data).head(20).assign(building_id="short")])
     with_a_short_one.to_parquet(data)
     metadata = tmp_path / "readings.buildings.csv"
-    on_spark = OnSpark(recorded(spark, data), read_places(metadata)).results(methods, ROLLING)
-    local = Results.of(scored(building, methods, ROLLING) for building in read_buildings(data, metadata))
+    on_spark = SparkReadings(file_readings(spark, data), read_metadata(metadata)).results(methods, ROLLING)
+    local = Results.from_parts(
+        building_error_sums(building, methods, ROLLING) for building in read_buildings(data, metadata)
+    )
     pd.testing.assert_frame_equal(on_spark.sums, local.sums, rtol=1e-9)
     assert len(local.buildings) == 3
     assert on_spark.skipped == local.skipped
@@ -45,9 +49,9 @@ def test_same_figures_as_the_local_run(spark: SparkSession, methods: list[Method
 def test_file_that_is_no_file_of_readings_is_named(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "columns.csv").write_text("when,building_id\n2024-03-01T00:00:00Z,a\n")
     with pytest.raises(ValueError, match=r"columns\.csv lacks the columns timestamp, energy_usage_kwh"):
-        recorded(spark, tmp_path / "columns.csv")
+        file_readings(spark, tmp_path / "columns.csv")
     with pytest.raises(FileNotFoundError, match="does not exist"):
-        recorded(spark, tmp_path / "none.parquet")
+        file_readings(spark, tmp_path / "none.parquet")
 
 
 def test_hourly_usage_is_read_at_its_newest_revision_and_without_partial_hours(once: Run) -> None:
@@ -62,13 +66,15 @@ def test_hourly_usage_is_read_at_its_newest_revision_and_without_partial_hours(o
     ]  # fmt: skip
     frame = once.spark.createDataFrame(rows, contract("hourly_usage").schema)
     once.lake.append("hourly_usage", lambda _: frame)
-    building = OnSpark(usage(once.lake), {}).building("b")
+    building = SparkReadings(usage_readings(once.lake), {}).building("b")
     np.testing.assert_array_equal(building.values[:, 0], [7.0, np.nan, 4.0])
     np.testing.assert_array_equal(building.values[:, 1], [9.0, 9.0, 9.0])
-    (without_spark,) = read_buildings(Path(once.lake.path("hourly_usage")))
+    (without_spark,) = read_buildings(
+        Path(once.lake.path("hourly_usage")), closing=ClosingRules(**once.settings.closing_rules)
+    )
     assert without_spark.start == building.start
     np.testing.assert_array_equal(without_spark.values, building.values)
-    assert without_spark.known(0, 3)[:, 0].tolist() == [7.0, pytest.approx(np.nan, nan_ok=True), 4.0]
+    assert without_spark.context_as_known(0, 3)[:, 0].tolist() == [7.0, pytest.approx(np.nan, nan_ok=True), 4.0]
 
 
 def test_metadata_of_the_lake_is_read_without_spark_at_its_newest_version(once: Run) -> None:
@@ -77,4 +83,4 @@ def test_metadata_of_the_lake_is_read_without_spark_at_its_newest_version(once: 
             "buildings", once.lake.frame("buildings", pd.DataFrame([{"building_id": "b", "timezone": zone}]))
         )
     unknown = {"country": "", "building_type": "", "closures": ""}
-    assert read_places(Path(once.lake.path("buildings"))) == {"b": {"timezone": "Europe/London"} | unknown}
+    assert read_metadata(Path(once.lake.path("buildings"))) == {"b": {"timezone": "Europe/London"} | unknown}

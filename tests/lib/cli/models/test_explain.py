@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.lib.test_forecasting import HOUR, ORIGIN, hour, weather
-from tests.lib.test_forecasting import frame as rows_of
-from tests.models.conftest import frame
+from jobs import forecast
+from tests.lib.forecast.test_selection import HOUR, ORIGIN, hour, weather
+from tests.lib.forecast.test_selection import frame as rows_of
+from tests.models.fixtures import frame
 
-import forecast
-from wattcast.job import Run
-from wattcast.lakehouse import Lakehouse
+from wattcast.lake.tables import LakeTables
+from wattcast.runtime.context import Run, build_run
 from wattcast.settings import Settings
-from wattcast_models.explanation import GROUPS
-from wattcast_models.readings import Building
+from wattcast_models.data.readings import Building
+from wattcast_models.evaluation.explanation import GROUPS
 
 LONDON = {"timezone": "Europe/London", "country": "GB"}
 PARTS = ["base_kwh", *(f"{group}_kwh" for group in GROUPS)]
@@ -80,14 +80,14 @@ def test_readings_are_explained_from_their_newest_hour_or_from_the_one_given(
     ("arguments", "says"),
     [
         (("moon",), "readings.csv has no building moon."),
-        (("office", "--at", "noon"), "noon is no time of ISO 8601, such as 2026-03-01"),
+        (("office", "--at", "noon"), "noon is not a time in ISO 8601, such as 2026-03-01"),
         (("office", "--at", "2024-05-01T00:30"), "2024-05-01T00:30 is not on the hour."),
         (("office", "--at", "0001-01-01T00:00+14:00"), "0001-01-01T00:00+14:00 does not lie in the years 1970 to 2199."),
         (("office", "--at", "2025-01-01"), "office can be forecast from 2024-04-01T01:00 to 2024-05-11T00:00 UTC, not from"),
         (("office", "--at", "2024-04-02"), "office has 24 measured hours in the week before 2024-04-02T00:00 UTC; a model"),
         (("young",), "young has 48 measured hours in the week before 2024-04-03T00:00 UTC; a model needs 72."),
         (("silent",), "silent has 48 measured hours in the week before"),
-        (("office", "--model", "nowhere"), "There is no model nowhere: give a number, champion, previous, shipped, or"),
+        (("office", "--model", "nowhere"), "There is no model nowhere: give a version number, champion, previous, shipped, or"),
         (("office", "--data", "none.csv"), "none.csv does not exist."),
     ],
 )  # fmt: skip
@@ -103,7 +103,7 @@ def test_what_cannot_be_explained_is_one_line_and_exit_2(
     assert said.startswith(f"wattcast explain: {says}")
 
 
-def append(lake: Lakehouse, table: str, rows: list[dict[str, Any]]) -> None:
+def append(lake: LakeTables, table: str, rows: list[dict[str, Any]]) -> None:
     lake.append(table, lambda _: rows_of(lake.spark, table, rows))
 
 
@@ -113,19 +113,20 @@ def test_a_forecast_of_the_lake_is_made_anew_from_what_was_known_then_and_explai
     own = once.settings.with_changes(
         model={"artifact": str(write_artifact())}, forecasting={"clock": "arrival", "catch_up_hours": 1}
     ).model_copy(update={"state": once.settings.state})
-    monkeypatch.setattr("wattcast.settings.settings", lambda: own)
-    lake = Lakehouse(once.spark, own, once=True)
+    monkeypatch.setattr("wattcast.cli.models.explain.settings", lambda: own)
+    past = build_run(once.spark, own, once=True)
+    lake = past.lake
     place = {"building_id": "b", "site": "s1", **LONDON, "reading_interval_minutes": 60}
     lake.replace("buildings", rows_of(lake.spark, "buildings", [place]))
     kwh = np.random.default_rng(2).uniform(5, 9, 481).tolist()
     partial = hour("b", 9, 0.1, coverage=0.5)
     append(lake, "hourly_usage", [partial, *(hour("b", ago, kwh[ago]) for ago in range(480, 0, -1) if ago != 9)])
     append(lake, "received_weather_forecasts", [weather(lead, 15.0, arrived=ORIGIN - HOUR) for lead in range(24)])
-    assert forecast.reconcile(Run(lake, once.broker, own)) == 1
+    assert forecast.reconcile(past) == 1
     late = ORIGIN + HOUR
-    append(lake, "hourly_usage", [hour("b", before, 50.0, known=late, revision=2) for before in range(1, 25)])
+    append(lake, "hourly_usage", [hour("b", before, 50.0, available_at=late, revision=2) for before in range(1, 25)])
     append(lake, "received_weather_forecasts", [weather(lead, -15.0, arrived=late) for lead in range(24)])
-    lake.close()
+    past.close()
 
     figures = tmp_path / "figures.json"
     assert run("explain", "b", "--json", figures) == (0, "")
@@ -140,18 +141,18 @@ def test_a_forecast_of_the_lake_is_made_anew_from_what_was_known_then_and_explai
     status, said = run("explain", "b", "--at", "2017-06-05", "--model", write_artifact(1))
     assert (status, said) == (
         0,
-        "The forecast was made by test v0; explained is what test v1 forecasts from the same knowledge.\n",
+        "The forecast was made by test v0; explained is the forecast of test v1 from the same history.\n",
     )
     lake.replace("buildings", rows_of(lake.spark, "buildings", [place | {"timezone": "Asia/Tokyo"}]))
     status, said = run("explain", "b")
     assert (status, "differs from the issued one by up to" in said) == (0, True)
-    assert run("explain", "c") == (2, "wattcast explain: The lake has no live forecast of a building c.\n")
+    assert run("explain", "c") == (2, "wattcast explain: The lake has no live forecast of building c.\n")
     status, said = run("explain", "b", "--at", "2017-06-04")
-    assert (status, "no live forecast from 2017-06-04 00:00 UTC" in said) == (2, True)
+    assert (status, "with origin 2017-06-04 00:00 UTC" in said) == (2, True)
 
 
 def test_a_forecast_that_no_model_made_is_a_sentence(run: RunJob, once: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wattcast.settings.settings", lambda: once.settings)
+    monkeypatch.setattr("wattcast.cli.models.explain.settings", lambda: once.settings)
     row = {"forecast_id": "f", "building_id": "b", "origin": ORIGIN, "purpose": "live", "issued_at": ORIGIN}
     row |= {f"{level}_kwh": [1.0] for level in ("p10", "p50", "p90")} | {"target_hour": [ORIGIN], "created_at": ORIGIN}
     made_by = {"method": "weekly_profile", "model_name": "none", "model_version": "none", "warnings": ["short_history"]}
@@ -161,7 +162,7 @@ def test_a_forecast_that_no_model_made_is_a_sentence(run: RunJob, once: Run, mon
 
 
 def test_a_lake_that_is_not_there_is_a_sentence(run: RunJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wattcast.settings.settings", lambda: Settings(state=tmp_path))
+    monkeypatch.setattr("wattcast.cli.models.explain.settings", lambda: Settings(state=tmp_path))
     status, said = run("explain", "b")
     assert (status, said.count("\n")) == (2, 1)
     assert said.startswith("wattcast explain: The table forecasts of the lake cannot be read: ")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from wattcast.deploy.diagnosis import Fault, diagnosed, submission_error
+from wattcast.deploy.cluster.application_faults import application_fault, submission_error
+from wattcast.deploy.cluster.pod_faults import Fault
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Object = dict[str, Any]
@@ -20,9 +21,9 @@ is forbidden: User "system:serviceaccount:spark-operator:spark-operator-controll
 
 
 def application(state: str = "", *, error: str = "", seconds_old: float = 300) -> Object:
-    made = (NOW - timedelta(seconds=seconds_old)).isoformat().replace("+00:00", "Z")
+    created = (NOW - timedelta(seconds=seconds_old)).isoformat().replace("+00:00", "Z")
     status = {"applicationState": {"state": state, "errorMessage": error}} if state else {}
-    metadata = {"name": "ingest", "namespace": "wattcast", "creationTimestamp": made}
+    metadata = {"name": "ingest", "namespace": "wattcast", "creationTimestamp": created}
     return {"metadata": metadata, "spec": {}, "status": status}
 
 
@@ -39,9 +40,9 @@ def pod(
     name = {"driver": "ingest-driver", "executor": "ingest-exec-1"}[role]
     container = f"spark-kubernetes-{role}"
     state = {"waiting": waiting} if waiting else {"terminated": terminated} if terminated else {"running": {}}
-    made = (NOW - timedelta(seconds=seconds_old)).isoformat()
+    created = (NOW - timedelta(seconds=seconds_old)).isoformat()
     return {
-        "metadata": {"name": name, "labels": {"spark-role": role}, "creationTimestamp": made, **metadata},
+        "metadata": {"name": name, "labels": {"spark-role": role}, "creationTimestamp": created, **metadata},
         "spec": {"containers": [{"name": container, "resources": {"limits": {"memory": "1536Mi"}}}]},
         "status": {
             "phase": phase,
@@ -59,10 +60,10 @@ def event(name: str, reason: str, message: str, *, minutes_ago: float = 1) -> Ob
 def fault(
     state: str, pods: Sequence[Object] = (), events: Sequence[Object] = (), lines: Mapping[str, str] | None = None
 ) -> Fault | None:
-    return diagnosed(application(state), pods, events, now=NOW, last_lines=lines)
+    return application_fault(application(state), pods, events, now=NOW, last_lines=lines)
 
 
-OF_PODS = {
+POD_FAULTS = {
     "image not found": (
         pod(waiting={"reason": "ImagePullBackOff", "message": 'Back-off pulling image "wattcast:9"'}),
         'the image wattcast:9 of ingest-driver cannot be pulled: Back-off pulling image "wattcast:9"',
@@ -70,7 +71,7 @@ OF_PODS = {
     ),
     "image never pulled": (
         pod(waiting={"reason": "ErrImageNeverPull"}),
-        "the image wattcast:9 of ingest-driver cannot be pulled: the node does not have it and may not pull it",
+        "the image wattcast:9 of ingest-driver cannot be pulled: it is not on the node, and imagePullPolicy is Never",
         True,
     ),
     "secret missing": (
@@ -90,7 +91,7 @@ OF_PODS = {
     ),
     "killed": (
         pod("executor", phase="Failed", terminated={"exitCode": 137, "reason": "Error"}),
-        "ingest-exec-1 was killed (exit code 137), as by a lack of memory or by a stop that took too long",
+        "ingest-exec-1 was killed (exit code 137): it ran out of memory, or its stop took too long",
         False,
     ),
     "no room": (
@@ -100,23 +101,23 @@ OF_PODS = {
     ),
     "claim not bound": (
         pod(unscheduled="0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."),
-        "ingest-driver waits for its claim: no volume is bound to it, so look at the storage class",
+        "ingest-driver waits for its PersistentVolumeClaim: no volume is bound to it; check the storage class",
         False,
     ),
     "claim missing": (
         pod(unscheduled='0/1 nodes are available: persistentvolumeclaim "wattcast-state" not found.'),
-        "the claim wattcast-state that ingest-driver refers to is missing",
+        "the PersistentVolumeClaim wattcast-state that ingest-driver refers to is missing",
         True,
     ),
 }
 
 
-@pytest.mark.parametrize(("broken", "words", "is_final"), OF_PODS.values(), ids=OF_PODS)
-def test_what_is_wrong_with_a_pod_is_said_in_words(broken: Object, words: str, is_final: bool) -> None:
-    assert fault("SUBMITTED", [broken]) == Fault(words, is_final)
+@pytest.mark.parametrize(("pod", "message", "is_final"), POD_FAULTS.values(), ids=POD_FAULTS)
+def test_fault_of_a_pod_has_a_message(pod: Object, message: str, is_final: bool) -> None:
+    assert fault("SUBMITTED", [pod]) == Fault(message, is_final)
 
 
-def test_crash_is_said_with_what_the_driver_wrote_last() -> None:
+def test_fault_of_a_crash_has_the_last_line_of_the_log() -> None:
     crashed = pod(phase="Failed", terminated={"exitCode": 1, "reason": "Error"})
     lines = {"ingest-driver": "No broker answers at kafka:9092."}
     assert fault("FAILING", [crashed], lines=lines) == Fault(
@@ -143,7 +144,7 @@ def test_driver_comes_before_its_executors() -> None:
     broken = [pod("executor", phase="Failed", terminated={"exitCode": 1}), pod(waiting={"reason": "ErrImageNeverPull"})]
     found = fault("RUNNING", broken)
     assert found is not None
-    assert "ingest-driver" in found.words
+    assert "ingest-driver" in found.message
 
 
 def test_application_that_runs_has_no_fault() -> None:
@@ -151,7 +152,7 @@ def test_application_that_runs_has_no_fault() -> None:
 
 
 @pytest.mark.parametrize("state", ["COMPLETED", "SUSPENDING", "SUSPENDED"])
-def test_pods_of_what_has_ended_or_is_stopped_are_no_fault(state: str) -> None:
+def test_pods_of_an_ended_or_stopped_application_are_no_fault(state: str) -> None:
     assert fault(state, [pod("executor", phase="Failed", terminated={"exitCode": 143})]) is None
 
 
@@ -164,25 +165,25 @@ def test_pod_that_is_being_deleted_is_no_fault() -> None:
 
 def test_executor_that_ran_out_of_memory_is_named_while_it_is_fresh() -> None:
     message = "Executor ingest-exec-7 failed with ExitCode: 137, Reason: OOMKilled, Pod Message: "
-    fresh, old = (event("ingest", "SparkExecutorFailed", message, minutes_ago=each) for each in (3, 90))
+    fresh, old = (event("ingest", "SparkExecutorFailed", message, minutes_ago=minutes) for minutes in (3, 90))
     assert fault("RUNNING", [], [old]) is None
     assert fault("RUNNING", [], [old, fresh]) == Fault("ingest-exec-7 ran out of memory and was killed 3 min ago")
 
 
 def test_driver_that_ran_out_of_memory_is_named_when_its_pod_is_gone() -> None:
     failed = application("FAILED", error="driver container failed with ExitCode: 137, Reason: OOMKilled")
-    assert diagnosed(failed, [], [], now=NOW) == Fault(
-        "it failed: the driver ran out of memory and was killed", is_final=True
+    assert application_fault(failed, [], [], now=NOW) == Fault(
+        "the application failed: the driver ran out of memory and was killed", is_final=True
     )
 
 
-def test_lack_of_rights_of_the_operator_is_said_in_the_words_of_the_api_server() -> None:
-    said = (
+def test_missing_permission_of_the_operator_has_the_message_of_the_api_server() -> None:
+    reason = (
         'networkpolicies.networking.k8s.io is forbidden: User "system:serviceaccount:spark-operator:spark-operator-controller"'
         ' cannot create resource "networkpolicies"'
     )
     refused = application("SUBMISSION_FAILED", error=FORBIDDEN)
-    assert diagnosed(refused, [], [], now=NOW) == Fault(f"it could not be submitted: {said}", is_final=True)
+    assert application_fault(refused, [], [], now=NOW) == Fault(f"the submission failed: {reason}", is_final=True)
 
 
 @pytest.mark.parametrize(
@@ -194,23 +195,23 @@ def test_lack_of_rights_of_the_operator_is_said_in_the_words_of_the_api_server()
         ("", "the operator gives no reason"),
     ],
 )  # fmt: skip
-def test_reason_of_a_failed_submission_is_found_among_its_output(message: str, reason: str) -> None:
+def test_reason_of_a_failed_submission_comes_from_its_output(message: str, reason: str) -> None:
     assert submission_error(message) == reason
 
 
 def test_application_without_a_state_for_a_minute_has_no_operator() -> None:
-    assert diagnosed(application(seconds_old=30), [], [], now=NOW) is None
-    found = diagnosed(application(seconds_old=90), [], [], now=NOW)
+    assert application_fault(application(seconds_old=30), [], [], now=NOW) is None
+    found = application_fault(application(seconds_old=90), [], [], now=NOW)
     assert found is not None
     assert found.is_final
-    assert "does it watch the namespace wattcast?" in found.words
+    assert "watches the namespace wattcast" in found.message
 
 
-def test_schedule_that_is_not_valid_is_said() -> None:
+def test_invalid_schedule_is_a_fault() -> None:
     scheduled = {
         "metadata": {"name": "train"}, "spec": {"schedule": "* *"},
         "status": {"scheduleState": "FailedValidation", "reason": "expected exactly 5 fields"},
     }  # fmt: skip
-    assert diagnosed(scheduled, [], [], now=NOW) == Fault(
+    assert application_fault(scheduled, [], [], now=NOW) == Fault(
         "its schedule is not valid: expected exactly 5 fields", is_final=True
     )

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from wattcast.deploy.diagnosis import Fault
-from wattcast.deploy.servers import fault_of, is_ready
+from wattcast.deploy.cluster.pod_faults import Fault
+from wattcast.deploy.cluster.server_status import is_ready, server_fault
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Object = dict[str, Any]
 
 
-def server(kind: str = "Deployment", *, wanted: int | None = 2, generation: int = 3, **status: Any) -> Object:
-    spec = {} if wanted is None else {"replicas": wanted}
+def server(kind: str = "Deployment", *, desired: int | None = 2, generation: int = 3, **status: Any) -> Object:
+    spec = {} if desired is None else {"replicas": desired}
     status = {"observedGeneration": generation} | status
     metadata = {"name": "api", "namespace": "wattcast", "generation": generation}
     return {"kind": kind, "metadata": metadata, "spec": spec, "status": status}
@@ -22,10 +22,10 @@ def server(kind: str = "Deployment", *, wanted: int | None = 2, generation: int 
 def pod(name: str = "api-1", *, revision: str = "b", seconds_old: float = 90, **state: Any) -> Object:
     """A pod that is not ready."""
     labels = {"pod-template-hash": revision, "controller-revision-hash": revision}
-    made = (NOW - timedelta(seconds=seconds_old)).isoformat()
+    created = (NOW - timedelta(seconds=seconds_old)).isoformat()
     container = {"name": "api", "image": "wattcast:2", "state": state or {"running": {}}}
     return {
-        "metadata": {"name": name, "labels": labels, "creationTimestamp": made},
+        "metadata": {"name": name, "labels": labels, "creationTimestamp": created},
         "status": {"phase": "Pending" if "waiting" in state else "Running", "containerStatuses": [container]},
         "spec": {},
     }  # fmt: skip
@@ -37,23 +37,23 @@ def event(name: str, reason: str, message: str) -> Object:
 
 
 def fault(of: Object, *pods: Object, events: tuple[Object, ...] = ()) -> Fault | None:
-    return fault_of(of, pods, events, now=NOW, last_lines={})
+    return server_fault(of, pods, events, now=NOW, last_lines={})
 
 
 ROLLED_OUT = {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
 READY = {
-    "as many as are wanted": server(**ROLLED_OUT),
-    "one, where no number is said": server(wanted=None, replicas=1, updatedReplicas=1, availableReplicas=1),
-    "none of none": server("StatefulSet", wanted=0, replicas=0, availableReplicas=0),
-    "old pods stay till someone takes them": server("StatefulSet", wanted=1, replicas=1, readyReplicas=1)
+    "all replicas available": server(**ROLLED_OUT),
+    "one replica by default": server(desired=None, replicas=1, updatedReplicas=1, availableReplicas=1),
+    "no replicas": server("StatefulSet", desired=0, replicas=0, availableReplicas=0),
+    "old pods that are replaced by hand": server("StatefulSet", desired=1, replicas=1, readyReplicas=1)
     | {"spec": {"replicas": 1, "updateStrategy": {"type": "OnDelete"}}},
 }
 UNREADY = {
     "no status yet": server() | {"status": {}},
-    "a change that is not taken up": server(observedGeneration=2, **ROLLED_OUT),
-    "one too few": server(**ROLLED_OUT | {"availableReplicas": 1}),
-    "old ones that are available": server(replicas=3, updatedReplicas=1, availableReplicas=2),
-    "old ones beside new ones": server(replicas=3, updatedReplicas=2, availableReplicas=2),
+    "a change that is not observed yet": server(observedGeneration=2, **ROLLED_OUT),
+    "one replica missing": server(**ROLLED_OUT | {"availableReplicas": 1}),
+    "available pods of an old revision": server(replicas=3, updatedReplicas=1, availableReplicas=2),
+    "pods of an old revision beside new ones": server(replicas=3, updatedReplicas=2, availableReplicas=2),
 }
 
 
@@ -68,7 +68,7 @@ def test_server_is_not_ready_with(unready: Object) -> None:
     assert not is_ready(unready)
 
 
-def test_pod_that_runs_and_is_not_ready_is_said_with_its_probe_after_a_while() -> None:
+def test_pod_that_runs_for_a_while_without_being_ready_is_a_fault_with_its_probe() -> None:
     probe = event("api-1", "Unhealthy", "Readiness probe failed: 503")
     assert fault(server(), pod(seconds_old=30), events=(probe,)) is None
     assert fault(server(), pod(), events=(probe,)) == Fault("api-1 runs but is not ready: Readiness probe failed: 503")
@@ -90,8 +90,8 @@ def test_image_that_cannot_be_pulled_is_final_for_a_pod_of_the_new_revision_alon
     assert fault(not_taken_up, old) == Fault(words.format("api-0"), is_final=False)
 
 
-def test_pods_that_cannot_be_made_are_said() -> None:
+def test_pods_that_cannot_be_created_are_a_fault() -> None:
     failing = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
-    assert fault(server(conditions=[failing])) == Fault("its pods cannot be made: exceeded quota")
+    assert fault(server(conditions=[failing])) == Fault("its pods cannot be created: exceeded quota")
     refused = event("api", "FailedCreate", "violates PodSecurity")
-    assert fault(server("StatefulSet"), events=(refused,)) == Fault("its pods cannot be made: violates PodSecurity")
+    assert fault(server("StatefulSet"), events=(refused,)) == Fault("its pods cannot be created: violates PodSecurity")

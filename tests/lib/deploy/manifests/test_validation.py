@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from wattcast.deploy.applications import application
-from wattcast.deploy.checks import problems
-from wattcast.deploy.fields import schemas
-from wattcast.deploy.manifests import Target, manifest
+from wattcast.deploy.manifests.pod_template import Target
+from wattcast.deploy.manifests.schemas import schemas_in_folder
+from wattcast.deploy.manifests.spark_application import manifest
+from wattcast.deploy.manifests.validation import problems
 
-CRDS = schemas(Path(__file__).parents[2] / "k8s/crds")
+CRDS = schemas_in_folder(Path(__file__).parents[3] / "k8s/crds")
 DRIVER = "spec.driver.template.spec.containers.0"
 ENVIRONMENT = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "wattcast-env"}}
 POLICY = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "none"}}
@@ -61,21 +62,22 @@ WRONG: dict[str, tuple[Callable[[], list[dict[str, Any]]], str]] = {
         lambda: [manifest(application("ingest")) | {"metadata": {}}],
         "SparkApplication without a name: metadata lacks name.",
     ),
-    "restart policy that is none": (
+    "unknown restart policy": (
         lambda: [with_change("ingest", "spec.restartPolicy.type", "Sometimes")],
         "SparkApplication ingest: spec.restartPolicy.type must be one of Never, Always, OnFailure, not 'Sometimes'.",
     ),
     "restart without an interval": (
         lambda: [with_change("ingest", "spec.restartPolicy", {"type": "Always", "onFailureRetryInterval": 5})],
-        "SparkApplication ingest: without restartPolicy.onSubmissionFailureRetryInterval the operator never restarts it.",
+        "SparkApplication ingest: restartPolicy.onSubmissionFailureRetryInterval is missing: without it the operator never "
+        "restarts the application.",
     ),
-    "schedule of what never ends": (
+    "schedule of an application that never ends": (
         lambda: [with_change("train", "spec.template.restartPolicy.type", "Always")],
-        "ScheduledSparkApplication train: what is restarted always never ends, and its schedule never starts it again.",
+        "ScheduledSparkApplication train: a scheduled application must not have the restart policy Always: it would never end.",
     ),
     "memory without a unit": (
         lambda: [with_change("ingest", "spec.executor.memory", "2048")],
-        "SparkApplication ingest: executor: memory '2048' is no amount with a unit, such as 1536m or 2g.",
+        "SparkApplication ingest: executor: memory '2048' is not an amount with a unit, such as 1536m or 2g.",
     ),
     "negative cores": (
         lambda: [with_change("ingest", "spec.driver.cores", -1)],
@@ -83,31 +85,31 @@ WRONG: dict[str, tuple[Callable[[], list[dict[str, Any]]], str]] = {
     ),
     "unknown version of the API": (
         lambda: [with_change("ingest", "apiVersion", "sparkoperator.k8s.io/v1")],
-        "SparkApplication ingest: there is no kind SparkApplication of sparkoperator.k8s.io/v1.",
+        "SparkApplication ingest: the API sparkoperator.k8s.io/v1 has no kind SparkApplication.",
     ),
-    "secret in the open": (
+    "secret in clear text": (
         lambda: [with_change("ingest", f"{DRIVER}.env", [{"name": "WATTCAST_KAFKA__PASSWORD", "value": "x"}])],
-        "SparkApplication ingest: driver: container spark-kubernetes-driver env WATTCAST_KAFKA__PASSWORD holds a secret "
-        "in the open; refer to a Secret.",
+        "SparkApplication ingest: driver: container spark-kubernetes-driver env WATTCAST_KAFKA__PASSWORD contains a secret "
+        "in clear text: refer to a Secret instead.",
     ),
     "privileged container": (
         lambda: [with_change("ingest", f"{DRIVER}.securityContext.privileged", True)],
         "SparkApplication ingest: driver: container spark-kubernetes-driver must not be privileged.",
     ),
-    "folder of the node": (
+    "hostPath volume": (
         lambda: [
             with_change("ingest", "spec.executor.template.spec.volumes", [{"name": "x", "hostPath": {"path": "/"}}])
         ],
         "SparkApplication ingest: executor: volume x must not be a hostPath.",
     ),
-    "field that a template makes void": (
+    "field that is ignored beside a template": (
         lambda: [with_change("ingest", "spec.driver.env", [])],
-        "SparkApplication ingest: driver: env beside a pod template is ignored; put it into the template.",
+        "SparkApplication ingest: driver: env is ignored beside a pod template: move it into the template.",
     ),
-    "name that no service can have": (
+    "name that is not valid for a Service": (
         lambda: [with_change("ingest", "metadata.name", "1-ingest")],
-        "SparkApplication 1-ingest: 1-ingest is no name for a service: small letters, digits and hyphens, 63 at most, a "
-        "letter first.",
+        "SparkApplication 1-ingest: the name 1-ingest is not valid: use at most 63 lower-case letters, digits and hyphens, "
+        "starting with a letter.",
     ),
     "two applications of one name": (
         lambda: [manifest(application("ingest"))] * 2,
@@ -115,44 +117,54 @@ WRONG: dict[str, tuple[Callable[[], list[dict[str, Any]]], str]] = {
     ),
     "pipeline beside a part of it": (
         lambda: [manifest(application("ingest")), manifest(application("pipeline"))],
-        "pipeline does what ingest would do, too: deploy one or the other.",
+        "pipeline already includes ingest: deploy either pipeline or ingest.",
     ),
-    "typo in a kind of Kubernetes' own": (
+    "typo in a built-in kind": (
         lambda: [POLICY | {"spec": {"podSelectors": {}}}],
         "NetworkPolicy none: spec has no field podSelectors.",
     ),
     "secret in a ConfigMap": (
         lambda: [ENVIRONMENT | {"data": {"WATTCAST_KAFKA__PASSWORD": "x", "secrets.txt": "x"}}],
-        "ConfigMap wattcast-env: data WATTCAST_KAFKA__PASSWORD holds a secret in the open; refer to a Secret.",
+        "ConfigMap wattcast-env: data WATTCAST_KAFKA__PASSWORD contains a secret in clear text: refer to a Secret instead.",
     ),
-    "secret that does not sound like one": (
+    "secret setting with another name": (
         lambda: [ENVIRONMENT | {"data": {"WATTCAST_ALERTS__WEBHOOK": "https://h/1", "WATTCAST_ALERTS__WEBHOOK_SECONDS": "5"}}],
-        "ConfigMap wattcast-env: data WATTCAST_ALERTS__WEBHOOK holds a secret in the open; refer to a Secret.",
+        "ConfigMap wattcast-env: data WATTCAST_ALERTS__WEBHOOK contains a secret in clear text: refer to a Secret instead.",
     ),
     "password in an address": (
         lambda: [ENVIRONMENT | {"data": {"WATTCAST_MODEL__TRACKING_URI": "https://me:mine@mlflow"}}],
-        "ConfigMap wattcast-env: data WATTCAST_MODEL__TRACKING_URI holds a secret in the open; refer to a Secret.",
+        "ConfigMap wattcast-env: data WATTCAST_MODEL__TRACKING_URI contains a secret in clear text: refer to a Secret instead.",
     ),
     "secret in an option of Spark": (
         lambda: [with_change("ingest", "spec.sparkConf", {"spark.kubernetes.driverEnv.AWS_SECRET_ACCESS_KEY": "x"})],
-        "SparkApplication ingest: sparkConf spark.kubernetes.driverEnv.AWS_SECRET_ACCESS_KEY holds a secret in the open; "
-        "refer to a Secret.",
+        "SparkApplication ingest: sparkConf spark.kubernetes.driverEnv.AWS_SECRET_ACCESS_KEY contains a secret in clear text: "
+        "refer to a Secret instead.",
     ),
-    "kind of Kubernetes' own in a version that has it not": (
+    "built-in kind in an unknown version": (
         lambda: [POLICY | {"apiVersion": "networking.k8s.io/v2"}],
-        "NetworkPolicy none: there is no kind NetworkPolicy of networking.k8s.io/v2.",
+        "NetworkPolicy none: the API networking.k8s.io/v2 has no kind NetworkPolicy.",
     ),
-    "training whose models would go with its pod": (
-        lambda: [manifest(application("train"), Target(claim=None)), ENVIRONMENT | {"data": {"WATTCAST_LAKE": "s3a://b/lake"}}],
-        "train would lose what it trains with its pod: set WATTCAST_MODEL__TRACKING_URI to an MLflow server, or leave it out.",
+    "training that would lose its models": (
+        lambda: [
+            manifest(application("train"), Target(claim=None)), ENVIRONMENT | {"data": {"WATTCAST_LAKE": "s3a://b/lake"}}
+        ],
+        "train would lose its models with its pod: set WATTCAST_MODEL__TRACKING_URI to an MLflow "
+        "server, or remove the application from the deployment.",
+    ),
+    "training because of drift that would lose its models": (
+        lambda: [
+            manifest(application("retrain"), Target(claim=None)), ENVIRONMENT | {"data": {"WATTCAST_LAKE": "s3a://b/lake"}}
+        ],
+        "retrain would lose its models with its pod: set WATTCAST_MODEL__TRACKING_URI to an MLflow "
+        "server, or remove the application from the deployment.",
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_manifest_is_refused_with_one_sentence(name: str) -> None:
-    made, sentence = WRONG[name]
-    assert problems(made(), CRDS) == [sentence]
+    build_documents, sentence = WRONG[name]
+    assert problems(build_documents(), CRDS) == [sentence]
 
 
 CUSTOM: list[dict[str, Any]] = [
@@ -164,8 +176,8 @@ CUSTOM: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("custom", CUSTOM, ids=lambda each: each["kind"])
-def test_kind_of_a_group_that_is_not_known_is_left_to_the_cluster(custom: dict[str, Any]) -> None:
+@pytest.mark.parametrize("custom", CUSTOM, ids=lambda document: document["kind"])
+def test_kind_of_an_unknown_group_is_left_to_the_cluster(custom: dict[str, Any]) -> None:
     assert problems([custom | {"metadata": {"name": "mine"}}], CRDS) == []
 
 
@@ -177,15 +189,15 @@ def test_kind_of_a_group_that_is_not_known_is_left_to_the_cluster(custom: dict[s
         "spark.kubernetes.executor.secretKeyRef.PASSWORD",
     ],
 )
-def test_option_that_names_where_a_secret_is_holds_none(name: str) -> None:
+def test_option_that_names_the_place_of_a_secret_is_accepted(name: str) -> None:
     assert problems([with_change("ingest", "spec.sparkConf", {name: "x"})], CRDS) == []
 
 
-def test_file_that_a_variable_names_is_no_secret() -> None:
+def test_variable_that_names_a_file_is_accepted() -> None:
     assert problems([ENVIRONMENT | {"data": {"AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token"}}], CRDS) == []
 
 
-def test_training_beside_an_object_store_keeps_its_models_in_an_mlflow_server() -> None:
+def test_training_beside_an_object_store_needs_an_mlflow_server() -> None:
     training = manifest(application("train"), Target(claim=None))
     assert problems([training, ENVIRONMENT | {"data": {"WATTCAST_MODEL__TRACKING_URI": "http://mlflow"}}], CRDS) == []
-    assert problems([training], CRDS) == []  # what it refers to may be in the cluster
+    assert problems([training], CRDS) == []  # the ConfigMap may be in the cluster

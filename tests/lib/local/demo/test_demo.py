@@ -3,10 +3,10 @@
 from datetime import date
 from pathlib import Path
 
+from wattcast.ingest.buildings import buildings_from_csv
 from wattcast.local.demo.demo import with_intervals
 from wattcast.local.replay.recordings import recording
 from wattcast.local.simulation.simulator import write_simulation
-from wattcast.metadata import buildings_of
 
 
 def test_intervals_come_from_the_recording_where_the_metadata_has_none(tmp_path: Path) -> None:
@@ -15,6 +15,6 @@ def test_intervals_come_from_the_recording_where_the_metadata_has_none(tmp_path:
     recorded = recording(file)
     first, second = recorded.building_ids[:2]
     metadata.write_text(f"building_id,reading_interval_minutes\n{first},15\n{second},\nelsewhere,\n")
-    known = with_intervals(buildings_of(metadata), recorded)
+    known = with_intervals(buildings_from_csv(metadata), recorded)
     assert known.reading_interval_minutes.tolist() == [15, 30, None]
     assert {type(minutes) for minutes in known.reading_interval_minutes} == {int, type(None)}

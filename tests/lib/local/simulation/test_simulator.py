@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from tests.lib.local.replay.truth import counts_of
 
-from wattcast.local.replay.counts import counts_of
 from wattcast.local.replay.faults import Faults
 from wattcast.local.replay.recordings import recording
 from wattcast.local.replay.sequence import records

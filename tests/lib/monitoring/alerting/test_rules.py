@@ -1,11 +1,10 @@
-"""The alert rules: as they are written, as pure functions, and the same in Prometheus."""
+"""The alert rules of conf/alerts.yaml, evaluated by the monitor and by Prometheus."""
 
 import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import pandas as pd
@@ -13,14 +12,20 @@ import pydantic
 import pytest
 import yaml
 
-from wattcast.alerts import Moment, Rule, Rules, alert_rules, changes
+from wattcast.broker import Broker
 from wattcast.deploy import prometheus
-from wattcast.measures import MEASURES, one_row, together
-from wattcast.metrics import HealthMetrics, QueryMetrics, QueryProgress
+from wattcast.measurements import MEASURES, combined, measurement_row
+from wattcast.monitoring.alerting.alerts import AlertInputs, alert_changes
+from wattcast.monitoring.alerting.rules import AlertRule, AlertRules, load_alert_rules
+from wattcast.monitoring.exporter import HealthMetrics
+from wattcast.runtime.exporter import QueryMetrics
+from wattcast.runtime.outage import Outage
+from wattcast.runtime.progress import QueryProgress
+from wattcast.settings import settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 MONITORING = ROOT / "k8s/monitoring"
-RULES = alert_rules()
+RULES = load_alert_rules()
 AT = pd.Timestamp("2026-03-01T12:00")
 OPEN = ["alert_id", "rule", "scope", "subject", "started_at", "severity", "threshold"]
 
@@ -30,46 +35,59 @@ needs_promtool = pytest.mark.skipif(
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.name}-{rule.subject}")
 
 
-def moment(value: float | None, *, at: pd.Timestamp = AT, history: pd.DataFrame | None = None,
-           opened: pd.DataFrame | None = None, rule: Rule) -> Moment:  # fmt: skip
-    found = together([]) if value is None else one_row(rule.measure, rule.scope, rule.subject or "x", value, 10_000)
-    none = one_row("m", "s", "x", 0.0).assign(as_of=at)[:0]
-    return Moment(
-        at, found, none if history is None else history, pd.DataFrame(columns=OPEN) if opened is None else opened
+def inputs(value: float | None, *, rule: AlertRule, at: pd.Timestamp = AT, now: pd.Timestamp | None = None,
+           history: pd.DataFrame | None = None, opened: pd.DataFrame | None = None) -> AlertInputs:  # fmt: skip
+    """What an evaluation reads where the subject of the rule has this value, or none is measured."""
+    values = combined([])
+    if value is not None:
+        values = measurement_row(rule.measure, rule.scope, rule.subject or "x", value, 10_000)
+    return all_inputs(values, at=at, now=now, history=history, opened=opened)
+
+
+def all_inputs(values: pd.DataFrame, *, at: pd.Timestamp = AT, now: pd.Timestamp | None = None,
+               history: pd.DataFrame | None = None, opened: pd.DataFrame | None = None) -> AlertInputs:  # fmt: skip
+    empty = measurement_row("m", "s", "x", 0.0).assign(as_of=at)[:0]
+    no_alerts = pd.DataFrame(columns=OPEN)
+    return AlertInputs(
+        at,
+        values,
+        empty if history is None else history,
+        no_alerts if opened is None else opened,
+        AT if now is None else now,
     )
 
 
-def beyond(rule: Rule) -> float:
+def beyond(rule: AlertRule) -> float:
     return rule.threshold * 1.01 + 0.01 if rule.above is not None else rule.threshold * 0.99
 
 
-def past(rule: Rule, value: float, *minutes: int) -> pd.DataFrame:
+def past(rule: AlertRule, value: float, *minutes: int) -> pd.DataFrame:
     rows = [
-        one_row(rule.measure, rule.scope, rule.subject or "x", value).assign(as_of=AT - pd.Timedelta(minutes=m))
+        measurement_row(rule.measure, rule.scope, rule.subject or "x", value).assign(as_of=AT - pd.Timedelta(minutes=m))
         for m in minutes
     ]
     return pd.concat(rows)
 
 
 @each_rule
-def test_alert_fires_beyond_its_limit_for_its_time_alone_and_once_and_is_resolved(rule: Rule) -> None:
+def test_alert_fires_beyond_its_limit_for_its_time_alone_and_once_and_is_resolved(rule: AlertRule) -> None:
     alone = [rule.model_copy(update={"quiet_while": ""})]
-    assert changes(alone, moment(rule.threshold, rule=rule), now=AT).empty
+    assert alert_changes(alone, inputs(rule.threshold, rule=rule)).empty
     history = past(rule, beyond(rule), *range(0, rule.for_minutes + 10, 5))
     if rule.for_minutes:
-        assert changes(alone, moment(beyond(rule), rule=rule), now=AT).empty
+        assert alert_changes(alone, inputs(beyond(rule), rule=rule)).empty
         broken = pd.concat([history, past(rule, rule.threshold, 7)])
-        assert changes(alone, moment(beyond(rule), rule=rule, history=broken), now=AT).empty
-    fired = changes(alone, moment(beyond(rule), rule=rule, history=history), now=AT)
+        assert alert_changes(alone, inputs(beyond(rule), rule=rule, history=broken)).empty
+    fired = alert_changes(alone, inputs(beyond(rule), rule=rule, history=history))
     assert list(fired["state"]) == ["firing"]
     assert fired["message"].iloc[0]
-    assert changes(alone, moment(beyond(rule), rule=rule, history=history, opened=fired), now=AT).empty
+    assert alert_changes(alone, inputs(beyond(rule), rule=rule, history=history, opened=fired)).empty
     clear = rule.threshold if rule.clear is None else rule.clear
     if rule.clear is not None:  # between the two limits nothing changes
         between = (rule.threshold + rule.clear) / 2
-        assert changes(alone, moment(between, rule=rule, opened=fired), now=AT).empty
-        assert changes(alone, moment(between, rule=rule), now=AT).empty
-    over = changes(alone, moment(clear, at=AT + pd.Timedelta(hours=1), rule=rule, opened=fired), now=AT)
+        assert alert_changes(alone, inputs(between, rule=rule, opened=fired)).empty
+        assert alert_changes(alone, inputs(between, rule=rule)).empty
+    over = alert_changes(alone, inputs(clear, at=AT + pd.Timedelta(hours=1), rule=rule, opened=fired))
     assert list(over["state"]) == ["resolved"]
     assert list(over["alert_id"]) == list(fired["alert_id"])
     assert list(over["changed_at"]) == [AT + pd.Timedelta(hours=1)]
@@ -78,63 +96,84 @@ def test_alert_fires_beyond_its_limit_for_its_time_alone_and_once_and_is_resolve
 def test_few_samples_raise_nothing_and_keep_nothing_open() -> None:
     rule = next(rule for rule in RULES if rule.fewest_samples and not rule.for_minutes)
     few, good = (
-        one_row(rule.measure, rule.scope, "x", value, rule.fewest_samples - 1) for value in (beyond(rule), 0.0)
+        measurement_row(rule.measure, rule.scope, "x", value, rule.fewest_samples - 1) for value in (beyond(rule), 0.0)
     )
-    none = few.assign(as_of=AT)[:0]
-    assert changes([rule], Moment(AT, few, none, pd.DataFrame(columns=OPEN)), now=AT).empty
-    fired = changes([rule], moment(beyond(rule), rule=rule), now=AT)
-    assert changes([rule], Moment(AT, few, none, fired), now=AT).empty
-    assert list(changes([rule], Moment(AT, good, none, fired), now=AT)["state"]) == ["resolved"]
+    assert alert_changes([rule], all_inputs(few)).empty
+    fired = alert_changes([rule], inputs(beyond(rule), rule=rule))
+    assert alert_changes([rule], all_inputs(few, opened=fired)).empty
+    assert list(alert_changes([rule], all_inputs(good, opened=fired))["state"]) == ["resolved"]
 
 
-def test_an_alert_that_comes_again_while_the_clock_of_readings_stands_still_is_another_one() -> None:
+def test_an_alert_that_fires_again_while_the_clock_of_readings_stands_still_has_another_id() -> None:
     rule = next(rule for rule in RULES if rule.name == "no_check_in")
-    first = changes([rule], moment(99, rule=rule), now=AT)
-    over = changes([rule], moment(0, rule=rule, opened=first), now=AT + pd.Timedelta(minutes=5))
-    again = changes([rule], moment(99, rule=rule), now=AT + pd.Timedelta(minutes=10))
+    first = alert_changes([rule], inputs(99, rule=rule))
+    over = alert_changes([rule], inputs(0, rule=rule, opened=first, now=AT + pd.Timedelta(minutes=5)))
+    again = alert_changes([rule], inputs(99, rule=rule, now=AT + pd.Timedelta(minutes=10)))
     assert list(over["alert_id"]) == list(first["alert_id"]) != list(again["alert_id"])
     keys = pd.concat([first, over, again])[["alert_id", "state", "changed_at"]]
     assert not keys.duplicated().any()
 
 
-def test_ten_thousand_subjects_that_wait_are_judged_at_once() -> None:
-    """By the history of each, without going through all of it for each: this would take minutes."""
+def test_the_work_does_not_grow_with_the_number_of_subjects_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The history is read as a whole, not once for each subject: that would take minutes for ten thousand."""
+    select, selections = pd.DataFrame.__getitem__, 0
+
+    def counted(frame: pd.DataFrame, key: Any) -> Any:
+        nonlocal selections
+        selections += 1
+        return select(frame, key)
+
+    by_count = {}
+    for count in (10, 10_000):
+        rule, waiting, long_beyond = _waiting(count)
+        with monkeypatch.context() as patch:
+            patch.setattr(pd.DataFrame, "__getitem__", counted)
+            fired = alert_changes([rule], waiting)
+        assert set(fired["subject"]) == long_beyond
+        by_count[count], selections = selections, 0
+    assert by_count[10] == by_count[10_000]
+
+
+def _waiting(count: int) -> tuple[AlertRule, AlertInputs, set[str]]:
+    """A rule with `for_minutes`, so many subjects beyond its limit, and those of them that have been so for long enough."""
     rule = next(rule for rule in RULES if rule.for_minutes and not rule.subject)
-    names = [f"b{number}" for number in range(10_000)]
-    values = pd.concat([one_row(rule.measure, rule.scope, "x", beyond(rule), 1000)] * len(names)).assign(subject=names)
+    names = [f"b{number}" for number in range(count)]
+    value = measurement_row(rule.measure, rule.scope, "x", beyond(rule), 1000)
+    values = pd.concat([value] * count).assign(subject=names)
     ages = [pd.Timedelta(minutes=minutes) for minutes in range(0, 12 * rule.for_minutes, rule.for_minutes // 2)]
     history = pd.concat([values.assign(as_of=AT - age) for age in ages], ignore_index=True)
-    fresh = set(names[:5000])
+    fresh = set(names[: count // 2])
     history.loc[history["subject"].isin(fresh) & (history["as_of"] < AT), "value"] = rule.threshold
-    begun = perf_counter()
-    fired = changes([rule], Moment(AT, values, history, pd.DataFrame(columns=OPEN)), now=AT)
-    assert perf_counter() - begun < 20
-    assert set(fired["subject"]) == set(names) - fresh
+    return rule, all_inputs(values, history=history), set(names) - fresh
 
 
-def test_while_the_whole_fleet_is_silent_no_meter_is_told_apart() -> None:
-    values = together([
-        one_row("freshness_minutes", "fleet", "fleet", 500), one_row("meter_silent_minutes", "device", "m", 500, 9)
+def test_while_the_whole_fleet_is_silent_no_meter_raises_an_alert() -> None:
+    values = combined([
+        measurement_row("freshness_minutes", "fleet", "fleet", 500),
+        measurement_row("meter_silent_minutes", "device", "m", 500, 9),
     ])  # fmt: skip
-    found = changes(RULES, Moment(AT, values, values.assign(as_of=AT)[:0], pd.DataFrame(columns=OPEN)), now=AT)
+    found = alert_changes(RULES, all_inputs(values))
     assert set(found["rule"]) == {"fleet_silent"}
 
 
-def test_a_fleet_of_which_nothing_is_measured_is_silent() -> None:
-    found = changes(RULES, moment(None, rule=RULES[0]), now=AT)
+def test_a_fleet_without_any_measurement_is_silent() -> None:
+    found = alert_changes(RULES, inputs(None, rule=RULES[0]))
     assert list(found["rule"]) == ["fleet_silent"]
-    assert found["message"].iloc[0].startswith("No reading of any building is known: look at")
+    assert found["message"].iloc[0].startswith("No building has any reading: check the gateways")
     assert pd.isna(found["value"].iloc[0])
 
 
-def test_what_is_not_measured_any_more_and_a_rule_that_is_gone_are_resolved() -> None:
+def test_alerts_of_unmeasured_subjects_and_of_removed_rules_are_resolved() -> None:
     rule = next(rule for rule in RULES if rule.name == "meter_stuck")
-    fired = changes([rule], moment(99, rule=rule), now=AT)
-    gone = changes([rule], moment(None, rule=rule, opened=fired), now=AT)
-    assert list(gone["state"]) == ["resolved"]
+    fired = alert_changes([rule], inputs(99, rule=rule))
+    unmeasured = alert_changes([rule], inputs(None, rule=rule, opened=fired))
+    assert list(unmeasured["state"]) == ["resolved"]
+    assert list(unmeasured["message"]) == ["The subject is no longer measured."]
     seen = past(rule, 99, 60)
-    assert changes([rule], moment(None, rule=rule, opened=fired, history=seen), now=AT).empty
-    assert list(changes([], moment(99, rule=rule, opened=fired), now=AT)["state"]) == ["resolved"]
+    assert alert_changes([rule], inputs(None, rule=rule, opened=fired, history=seen)).empty
+    removed = alert_changes([], inputs(99, rule=rule, opened=fired))
+    assert list(removed["state"]) == ["resolved"]
+    assert list(removed["message"]) == ["The alert rule was removed."]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +191,7 @@ def test_what_is_not_measured_any_more_and_a_rule_that_is_gone_are_resolved() ->
         ({"quiet_while": "nothing"}, "a rule that is not there"),
     ],
 )
-def test_a_rule_that_cannot_be_meant_is_refused_with_the_reason(change: dict[str, Any], said: str) -> None:
+def test_an_invalid_rule_is_refused_with_the_reason(change: dict[str, Any], said: str) -> None:
     good = {
         "name": "a",
         "measure": "meter_late_share",
@@ -161,14 +200,14 @@ def test_a_rule_that_cannot_be_meant_is_refused_with_the_reason(change: dict[str
         "severity": "warning",
         "message": "x",
     }
-    Rules.model_validate([good])
+    AlertRules.model_validate([good])
     with pytest.raises(pydantic.ValidationError, match=said):
-        Rules.model_validate([good | change])
+        AlertRules.model_validate([good | change])
 
 
 def test_committed_prometheus_rules_are_those_of_conf() -> None:
     committed = (MONITORING / "rules.yaml").read_text(encoding="utf-8")
-    assert committed == prometheus.text(), "write them anew: python -m wattcast.deploy.prometheus"
+    assert committed == prometheus.rules_yaml(), "run python -m wattcast.deploy.prometheus"
 
 
 @pytest.mark.parametrize("file", sorted((MONITORING / "dashboards").glob("*.json")), ids=lambda file: file.stem)
@@ -199,8 +238,12 @@ def unknown(expression: str) -> set[str]:
 def exported() -> set[str]:
     """The names of all metrics of jobs and the monitor, from the collectors themselves."""
     health = HealthMetrics()
-    health.put(together([]), 0)
-    return {family.name for collector in (health, QueryMetrics(QueryProgress())) for family in collector.collect()}
+    health.put(combined([]), 0)
+    return {
+        family.name
+        for collector in (health, QueryMetrics(QueryProgress(), Outage(Broker(settings().kafka))))
+        for family in collector.collect()
+    }
 
 
 def test_the_guide_explains_every_measure() -> None:
@@ -256,7 +299,7 @@ EVALUATED, SEEN = (
          {"42m": {"WattcastQuerySilent"}, "60m": set()}),
     ],
 )  # fmt: skip
-def test_in_prometheus_absence_is_told_when_it_must_be_and_not_before(
+def test_in_prometheus_missing_data_raises_an_alert_when_due_and_not_before(
     tmp_path: Path, series: dict[str, str], alerts: dict[str, set[str]]
 ) -> None:
     watched = "WattcastFleetSilentAbsent|WattcastNoForecastAbsent|WattcastQuerySilent"
@@ -290,9 +333,9 @@ def promtool(folder: Path, cases: list[dict[str, Any]]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _case(rule: Rule, value: float, *, fires: bool) -> dict[str, Any]:
+def _case(rule: AlertRule, value: float, *, fires: bool) -> dict[str, Any]:
     labels = f'measure="{rule.measure}",scope="{rule.scope}",subject="{rule.subject or "x"}"'
-    name = prometheus.name_of(f"{rule.name}_{rule.subject}")
+    name = prometheus.alert_name(f"{rule.name}_{rule.subject}")
     minutes = max(rule.for_minutes - 2, 0)
     after = rule.for_minutes + 5
     said = f'ALERTS{{alertname="{name}",alertstate="firing",rule="{rule.name}",severity="{rule.severity}",{labels}}}'

@@ -1,4 +1,4 @@
-"""The webhook hears of each change of an alert once, in order, however many share a time and whatever became of its memory."""
+"""The webhook gets each change of an alert once and in order, however many share a time, and survives a damaged cursor file."""
 
 import json
 import logging
@@ -12,21 +12,21 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from wattcast import webhook
-from wattcast.job import Run
-from wattcast.webhook import Webhook
+from wattcast.monitoring.alerting import webhook
+from wattcast.monitoring.alerting.webhook import Webhook
+from wattcast.runtime.context import Run
 
 NOW = datetime(2026, 3, 1, 12)
 
 
 class Hook(BaseHTTPRequestHandler):
-    """Takes everything."""
+    """Accepts every request."""
 
-    got: list[str] = []  # noqa: RUF012 (emptied by the fixture)
+    received: list[str] = []  # noqa: RUF012 (emptied by the fixture)
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        Hook.got += [f"{each['alert_id']}/{each['state']}" for each in body["alerts"]]
+        Hook.received += [f"{alert['alert_id']}/{alert['state']}" for alert in body["alerts"]]
         self.send_response(204)
         self.end_headers()
 
@@ -35,9 +35,9 @@ class Hook(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
-    """Three changes a request, so that a few make many."""
-    monkeypatch.setattr(webhook, "MOST_AT_ONCE", 3)
-    Hook.got = []
+    """Three changes per request, so that a few changes need several requests."""
+    monkeypatch.setattr(webhook, "MAX_CHANGES", 3)
+    Hook.received = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
     Thread(target=server.serve_forever, daemon=True).start()
     yield Webhook(f"http://127.0.0.1:{server.server_address[1]}/", 5, tmp_path / "state" / "webhook.json")
@@ -57,28 +57,28 @@ def put(run: Run, *changes: tuple[str, str], created_at: datetime) -> None:
     run.lake.append("alerts", lambda _: run.lake.frame("alerts", pd.DataFrame(rows)))
 
 
-def test_more_changes_of_one_time_than_a_request_holds_are_told_one_after_the_other(once: Run, hook: Webhook) -> None:
+def test_more_changes_of_one_time_than_fit_into_a_request_are_sent_in_several(once: Run, hook: Webhook) -> None:
     put(once, ("z", "firing"), ("y", "firing"), created_at=NOW)
     put(once, *((f"a{number}", "firing") for number in range(8)), created_at=NOW + timedelta(minutes=5))
     for _ in range(4):
-        assert hook.tell(once.lake.table("alerts"))
-    assert Hook.got == ["y/firing", "z/firing", *(f"a{number}/firing" for number in range(8))]
+        assert hook.deliver(once.lake.table("alerts"))
+    assert Hook.received == ["y/firing", "z/firing", *(f"a{number}/firing" for number in range(8))]
     put(once, ("a0", "resolved"), created_at=NOW + timedelta(minutes=10))
-    hook.tell(once.lake.table("alerts"))
-    hook.tell(once.lake.table("alerts"))
-    assert Hook.got[10:] == ["a0/resolved"]
+    hook.deliver(once.lake.table("alerts"))
+    hook.deliver(once.lake.table("alerts"))
+    assert Hook.received[10:] == ["a0/resolved"]
 
 
 @pytest.mark.parametrize("left", ['{"created_at": "2026-03-', "[]", '{"created_at": 5, "alert_id": "a", "state": "b"}'])
-def test_a_memory_that_is_damaged_is_begun_anew_with_a_warning(
+def test_a_damaged_cursor_file_is_replaced_with_a_warning(
     once: Run, hook: Webhook, left: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(once, ("a", "firing"), created_at=NOW)
-    hook.memory.parent.mkdir()
-    hook.memory.write_text(left)
+    hook.cursor_file.parent.mkdir()
+    hook.cursor_file.write_text(left)
     with caplog.at_level(logging.WARNING):
-        assert hook.tell(once.lake.table("alerts"))
+        assert hook.deliver(once.lake.table("alerts"))
     assert "webhook.json cannot be read" in caplog.text
-    assert [each.name for each in hook.memory.parent.iterdir()] == ["webhook.json"]
-    hook.tell(once.lake.table("alerts"))
-    assert Hook.got == ["a/firing"]
+    assert [file.name for file in hook.cursor_file.parent.iterdir()] == ["webhook.json"]
+    hook.deliver(once.lake.table("alerts"))
+    assert Hook.received == ["a/firing"]

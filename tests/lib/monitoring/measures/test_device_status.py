@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from wattcast.devices import Device, Limits, devices
+from wattcast.monitoring.measures.device_status import DeviceLimits, DeviceStatus, device_statuses
 
 NOW = datetime(2026, 3, 10, 12, 1, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -56,8 +56,8 @@ def lake(folder: Path, records: Sequence[Record], *, buildings: Sequence[Record]
     return str(folder)
 
 
-def by_name(folder: Path, records: Sequence[Record], **options: Any) -> dict[str, Device]:
-    return {each.device_id: each for each in devices(lake(folder, records), **options).items}
+def by_name(folder: Path, records: Sequence[Record], **options: Any) -> dict[str, DeviceStatus]:
+    return {each.device_id: each for each in device_statuses(lake(folder, records), **options).items}
 
 
 def test_each_device_has_the_state_of_its_last_day(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_each_device_has_the_state_of_its_last_day(tmp_path: Path) -> None:
         "well": "ok", "gone": "silent", "flat": "stuck", "slow": "late", "dirty": "rejected", "broken": "rejected",
         "wild": "noisy",
     }  # fmt: skip
-    assert found["well"] == Device(
+    assert found["well"] == DeviceStatus(
         device_id="well", building_id="b1", last_seen_at=NOW, last_measured_at=datetime(2026, 3, 10, 11, tzinfo=UTC),
         readings_24h=24, rejected_24h=0, last_rejected_for=(), late_share=0.0, stuck_hours=1.0, noise=0.0, gaps_24h=0,
         longest_gap_minutes=None, state="ok",
@@ -97,18 +97,18 @@ def test_each_device_has_the_state_of_its_last_day(tmp_path: Path) -> None:
     )
 
 
-def test_gaps_are_counted_and_the_longest_is_told(tmp_path: Path) -> None:
+def test_gaps_are_counted_and_the_longest_is_measured(tmp_path: Path) -> None:
     holes = {NOW.replace(minute=0) - back * HOUR for back in (3, 6, 7, 8)}
     readings = [each for each in hourly("m1") if each["measured_at"] not in holes]
     found = by_name(tmp_path, readings)["m1"]
     assert (found.gaps_24h, found.longest_gap_minutes, found.readings_24h) == (2, 180.0, 20)
 
 
-def test_the_interval_of_the_metadata_says_what_is_late_and_what_is_missing(tmp_path: Path) -> None:
+def test_the_interval_of_the_metadata_defines_lateness_and_gaps(tmp_path: Path) -> None:
     folder = lake(
         tmp_path, hourly("m1", delay=-30 * MINUTE), buildings=[{"building_id": "b1", "reading_interval_minutes": 15}]
     )
-    (found,) = devices(folder).items
+    (found,) = device_statuses(folder).items
     assert (found.late_share, found.gaps_24h, found.longest_gap_minutes) == (1.0, 24, 45.0)
 
 
@@ -119,44 +119,46 @@ def test_corrections_are_no_late_readings_and_the_last_value_counts(tmp_path: Pa
     assert (found.late_share, found.stuck_hours, found.readings_24h) == (0.0, 1.0, 30)
 
 
-def test_records_that_name_no_device_are_counted_apart(tmp_path: Path) -> None:
+def test_records_without_a_device_are_counted_separately(tmp_path: Path) -> None:
     records = [*hourly("m1"), rejected(None, "not_json", building=None), rejected(None, "not_json", at=NOW - 30 * HOUR)]
-    found = devices(lake(tmp_path, records))
+    found = device_statuses(lake(tmp_path, records))
     assert [each.device_id for each in found.items] == ["m1"]
     assert found.without_device_24h == 1
 
 
-def test_a_past_time_shows_what_was_known_then(tmp_path: Path) -> None:
+def test_an_earlier_as_of_shows_the_state_of_that_time(tmp_path: Path) -> None:
     folder = lake(tmp_path, [*hourly("m1"), rejected("m1", "not_json")])
-    (then,) = devices(folder, as_of=NOW - 24 * HOUR).items
+    (then,) = device_statuses(folder, as_of=NOW - 24 * HOUR).items
     assert (then.last_seen_at, then.rejected_24h, then.readings_24h) == (NOW - 24 * HOUR, 0, 24)
-    assert devices(folder, as_of=NOW - 400 * HOUR).items == ()
+    assert device_statuses(folder, as_of=NOW - 400 * HOUR).items == ()
 
 
 def test_a_lake_of_which_all_was_rejected_has_rejected_devices(tmp_path: Path) -> None:
-    (found,) = devices(lake(tmp_path, [rejected("m1", "not_json")])).items
+    (found,) = device_statuses(lake(tmp_path, [rejected("m1", "not_json")])).items
     assert (found.state, found.readings_24h, found.gaps_24h, found.late_share) == ("rejected", 0, 0, None)
 
 
 def test_limits_and_buildings_can_be_chosen(tmp_path: Path) -> None:
     records = [*hourly("m1"), *hourly("m1", building_id="b2", until=NOW - 2 * HOUR)]
     folder = lake(tmp_path, records)
-    assert [(each.building_id, each.state) for each in devices(folder).items] == [("b1", "ok"), ("b2", "ok")]
-    (silent,) = devices(lake(tmp_path / "other", [*hourly("m1"), *hourly("m2", building_id="b2", until=NOW - 4 * HOUR)]),
+    assert [(each.building_id, each.state) for each in device_statuses(folder).items] == [("b1", "ok"), ("b2", "ok")]
+    (silent,) = device_statuses(lake(tmp_path / "other", [*hourly("m1"), *hourly("m2", building_id="b2", until=NOW - 4 * HOUR)]),
                         building_id="b2").items  # fmt: skip
     assert silent.state == "silent"  # by the newest arrival of any building
-    (found,) = devices(folder, building_id="b2", as_of=NOW, limits=replace(Limits.of_alerts(), silent_minutes=60)).items
+    (found,) = device_statuses(
+        folder, building_id="b2", as_of=NOW, limits=replace(DeviceLimits.from_alert_rules(), silent_minutes=60)
+    ).items
     assert (found.building_id, found.state) == ("b2", "silent")
 
 
-def test_a_lake_without_records_has_no_devices_and_none_at_all_is_said(tmp_path: Path) -> None:
-    found = devices(lake(tmp_path / "empty", []))
+def test_a_lake_without_records_has_no_devices_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
+    found = device_statuses(lake(tmp_path / "empty", []))
     assert (found.as_of, found.items) == (None, ())
     with pytest.raises(ValueError, match="The table received_readings of the lake cannot be read"):
-        devices(str(tmp_path / "nowhere"))
+        device_statuses(str(tmp_path / "nowhere"))
 
 
-def test_stuck_hours_are_those_of_a_plain_look_at_the_values(tmp_path: Path) -> None:
+def test_stuck_hours_count_the_last_equal_values(tmp_path: Path) -> None:
     values = [3.0, 3.0, 1.0, 2.0, 2.0, 2.0, 2.0]
 
     def readings() -> Iterator[Record]:

@@ -5,10 +5,17 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 
-from wattcast.drift import Reference, UnreadableReference, input_drift, ks, off_site, psi
-from wattcast.measures import ROW
-from wattcast_models.readings import Building
-from wattcast_models.reference import QUANTILES, is_reference, reference
+from wattcast.measurements import MEASUREMENT_COLUMNS
+from wattcast.monitoring.measures.drift import (
+    TrainingReference,
+    UnreadableReference,
+    input_drift,
+    ks,
+    psi,
+    temperature_off_site,
+)
+from wattcast_models.artifact.reference import QUANTILE_COUNT, is_reference, training_reference
+from wattcast_models.data.readings import Building
 
 START = int(np.datetime64("2025-01-01", "h").astype(np.int64))
 AS_OF = pd.Timestamp("2025-06-01")
@@ -30,31 +37,31 @@ def as_hours(building: Building) -> pd.DataFrame:
 
 
 def test_reference_has_ascending_quantiles_of_each_month_and_relative_values_around_one() -> None:
-    found = reference([building(1), building(2, scale=100)])
+    found = training_reference([building(1), building(2, scale=100)])
     assert is_reference(found)
     energy = found["features"]["energy_usage_kwh"]
     assert list(energy) == ["2", "3", "4", "5", "6", "7", "all"]  # the level of January is not known yet
     assert list(found["features"]["temperature_c"]) == ["1", *energy]
-    assert all(len(cell) == QUANTILES for cell in energy.values())
+    assert all(len(cell) == QUANTILE_COUNT for cell in energy.values())
     assert 0.8 < energy["all"][0] < 0.95
     assert energy["3"][50] == pytest.approx(1.0, abs=0.02)  # whatever the size of the building
 
 
 def test_broken_reference_is_refused() -> None:
-    good = reference([building(1)])
+    good = training_reference([building(1)])
     assert not is_reference(good | {"format": 9})
     assert not is_reference(good | {"features": {"temperature_c": {"1": [3, 2, 1]}}})
     assert not is_reference({name: value for name, value in good.items() if name != "relative"})
     of_a_month = {"temperature_c": {"1": good["features"]["temperature_c"]["1"]}}
     assert not is_reference(good | {"features": of_a_month})
     with pytest.raises(UnreadableReference, match="cannot be read"):
-        Reference.of(good | {"features": of_a_month})
+        TrainingReference.parse(good | {"features": of_a_month})
     with pytest.raises(UnreadableReference, match="cannot be read"):
-        Reference.of({"features": 3})
+        TrainingReference.parse({"features": 3})
 
 
 def test_the_same_distribution_does_not_drift_and_another_does() -> None:
-    learned = Reference.of(reference([building(1), building(2)]))
+    learned = TrainingReference.parse(training_reference([building(1), building(2)]))
     hours = pd.concat([as_hours(building(3)), as_hours(building(4, scale=7))])
     same = input_drift(hours, learned, AS_OF).set_index(["measure", "subject"])["value"]
     assert (same["input_drift_ks"] < 0.1).all()
@@ -71,7 +78,7 @@ def test_the_same_distribution_does_not_drift_and_another_does() -> None:
 
 
 def test_a_month_that_training_has_not_seen_is_compared_with_all_of_it() -> None:
-    learned = Reference.of(reference([building(1)]))
+    learned = TrainingReference.parse(training_reference([building(1)]))
     assert len(learned.sample("temperature_c", pd.Series([6, 12]))) == 400
     np.testing.assert_allclose(np.median(learned.sample("temperature_c", pd.Series([12]))), 10, atol=0.3)
 
@@ -94,10 +101,10 @@ def test_a_sensor_is_compared_with_the_others_of_its_site_where_there_are_enough
     hours = pd.concat([as_hours(building(1)).assign(building_id=name) for name in "abcdefg"])
     hours.loc[hours["building_id"].isin(["b", "e"]), "temperature_c"] += 12
     sites = dict.fromkeys("abcd", "here") | dict.fromkeys("efg", "there")
-    found = off_site(hours, sites, AS_OF)
-    assert list(found.columns) == ROW
+    found = temperature_off_site(hours, sites, AS_OF)
+    assert list(found.columns) == MEASUREMENT_COLUMNS
     away = found.set_index("subject")["value"]
     assert set(away.index) == {"a", "b", "c", "d"}  # of three nobody could tell which is wrong
     assert away["b"] == pytest.approx(12, abs=1e-5)
     assert (away.drop("b") == 0).all()  # its neighbours are not accused
-    assert off_site(hours, {}, AS_OF).empty
+    assert temperature_off_site(hours, {}, AS_OF).empty

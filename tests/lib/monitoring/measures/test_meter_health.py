@@ -1,9 +1,9 @@
-"""Signs of life from the records of devices: literal records in, measures out."""
+"""Health of meters: literal records in, measures out."""
 
 import pandas as pd
 import pytest
 
-from wattcast.vitals import grown, of_devices
+from wattcast.monitoring.measures.meter_health import age_unseen, device_measurements
 
 AT = pd.Timestamp("2026-03-02T12:00")
 MINUTE = pd.Timedelta(minutes=1)
@@ -19,7 +19,7 @@ def records(every: str = "15min", *, after_minutes: float = 1, interval_minutes:
 
 
 def measured(rows: pd.DataFrame) -> pd.Series:
-    return of_devices(rows, AT, grace_minutes=5).set_index("measure")["value"]
+    return device_measurements(rows, AT, grace_minutes=5).set_index("measure")["value"]
 
 
 @pytest.mark.parametrize(("every", "minutes"), [("15min", 15), ("60min", 60)])
@@ -29,29 +29,29 @@ def test_a_meter_of_unknown_interval_is_not_late_when_it_sends_at_the_end_of_eac
     assert measured(records(every))["freshness_minutes"] == minutes  # the next one comes in a minute
 
 
-def test_the_interval_of_metadata_goes_before_that_of_the_readings() -> None:
+def test_the_interval_of_the_metadata_has_precedence_over_the_inferred_one() -> None:
     assert measured(records("60min", interval_minutes=30))["meter_late_share"] == 1
 
 
-def test_readings_that_are_sent_again_are_not_late() -> None:
+def test_repeated_readings_are_not_late() -> None:
     once = records(interval_minutes=15)
     again = once.tail(50).assign(kafka_timestamp=AT)
-    found = of_devices(pd.concat([once, again]), AT, grace_minutes=5).set_index("measure")
+    found = device_measurements(pd.concat([once, again]), AT, grace_minutes=5).set_index("measure")
     assert found.loc["meter_late_share", "value"] == 0
     assert found.loc["meter_late_share", "samples"] == (once["kafka_timestamp"] > AT - pd.Timedelta(days=1)).sum()
 
 
-def test_of_a_device_of_which_all_is_rejected_only_that_is_known() -> None:
-    found = of_devices(records().assign(accepted=False), AT, grace_minutes=5)
+def test_a_device_with_rejected_records_only_has_only_its_rejected_share() -> None:
+    found = device_measurements(records().assign(accepted=False), AT, grace_minutes=5)
     assert list(found["measure"]) == ["meter_rejected_share"]
 
 
-def test_a_query_that_is_not_heard_any_more_goes_on_growing_silent() -> None:
+def test_the_age_of_a_query_without_new_progress_keeps_growing() -> None:
     before = pd.DataFrame(
         {"measure": ["check_in_minutes"], "scope": ["query"], "subject": ["ingest"], "value": [1440.0],
          "as_of": [AT - 5 * MINUTE]}
     )  # fmt: skip
-    found = grown(before, before[:0], AT, forget_days=30)
+    found = age_unseen(before, before[:0], AT, forget_days=30)
     assert list(found["value"]) == [1445.0]
-    assert grown(before, before, AT, forget_days=30).empty
-    assert grown(before, before[:0], AT + pd.Timedelta(days=30), forget_days=30).empty
+    assert age_unseen(before, before, AT, forget_days=30).empty
+    assert age_unseen(before, before[:0], AT + pd.Timedelta(days=30), forget_days=30).empty

@@ -1,4 +1,4 @@
-"""Clients that are slow, many or gone: they are let go, and nobody else is harmed."""
+"""Slow, idle and too many connections: they are closed, and other clients are not affected."""
 
 import socket
 import threading
@@ -7,29 +7,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
-from tests.lib.serving.conftest import forecaster, served, settings_of
+from tests.lib.serving.conftest import ServedClient, forecaster, served, settings_of
+
+from wattcast.serving.security.connections import EXTRA_PROBE_CONNECTIONS
 
 LARGE, ROWS = "/v1/health?limit=2000", 2000  # an answer of five pieces
+
+
 HELD_BYTES = 8192
 
 
 @contextmanager
-def connections(client: httpx.Client, number: int, request: bytes = b"") -> Iterator[list[socket.socket]]:
-    """Connections that hold little, on each of which this was sent."""
-    made = []
+def connections(client: ServedClient, number: int, request: bytes = b"") -> Iterator[list[socket.socket]]:
+    """Connections with small receive buffers, each of which has sent `request`."""
+    sockets = []
     try:
         for _ in range(number):
-            made.append(socket.socket())
-            made[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, HELD_BYTES)
-            made[-1].settimeout(30)
-            made[-1].connect((client.base_url.host, client.base_url.port or 80))
-            made[-1].sendall(request)
-        yield made
+            sockets.append(socket.socket())
+            sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, HELD_BYTES)
+            sockets[-1].settimeout(30)
+            sockets[-1].connect((client.base_url.host, client.base_url.port or 80))
+            sockets[-1].sendall(request)
+        yield sockets
     finally:
-        for each in made:
-            each.close()
+        for connection in sockets:
+            connection.close()
 
 
 def get(path: str, method: str = "GET") -> bytes:
@@ -37,29 +40,29 @@ def get(path: str, method: str = "GET") -> bytes:
 
 
 def all_of(connection: socket.socket) -> bytes:
-    """What comes until the server closes or cuts the connection."""
-    found = b""
+    """All data until the server closes or resets the connection."""
+    received = b""
     try:
         while piece := connection.recv(65_536):
-            found += piece
+            received += piece
     except ConnectionResetError:
         pass
-    return found
+    return received
 
 
-def open_connections(client: httpx.Client) -> int:
-    return client.server.crowd.open()  # type: ignore[attr-defined]
+def open_connections(client: ServedClient) -> int:
+    return client.server.connections.open_connections()
 
 
-def wait_for(client: httpx.Client, number: int) -> None:
-    """Until the server has so many connections, of which one is that of the client."""
+def wait_for(client: ServedClient, number: int) -> None:
+    """Wait until the server has this number of connections, including that of the client."""
     until = time.monotonic() + 30
     while open_connections(client) != number:
         assert time.monotonic() < until
         assert client.get("/healthz").status_code == 200
 
 
-def test_slow_sender_is_let_go_and_others_are_served(state: Path) -> None:
+def test_slow_sender_gets_408_and_others_are_served(state: Path) -> None:
     with served(settings_of(state, slow_client_seconds=1), forecaster()) as client:
         head = (
             b"POST /v1/forecasts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
@@ -87,32 +90,32 @@ def test_body_that_trickles_in_has_one_deadline(state: Path) -> None:
             assert answer.startswith(b"HTTP/1.1 408 ")
 
 
-def test_clients_that_take_nothing_are_cut_off_and_harm_nobody(state: Path) -> None:
+def test_clients_that_read_nothing_are_disconnected(state: Path) -> None:
     current = settings_of(state, slow_client_seconds=2, max_page_rows=ROWS)
     with served(current, send_buffer_bytes=HELD_BYTES) as client:
         whole = client.get(LARGE, headers={"Accept-Encoding": "identity"})
         with connections(client, 20, get(LARGE)) as slow:
             wait_for(client, 21)
             wait_for(client, 1)
-            for each in slow:
-                assert len(all_of(each)) < len(whole.content)
+            for connection in slow:
+                assert len(all_of(connection)) < len(whole.content)
 
 
-def test_slow_but_steady_client_gets_its_whole_answer(state: Path) -> None:
+def test_slow_but_steady_client_gets_the_whole_response(state: Path) -> None:
     current = settings_of(state, slow_client_seconds=2, max_page_rows=ROWS)
     with served(current, send_buffer_bytes=HELD_BYTES) as client:
         whole = client.get(LARGE, headers={"Accept-Encoding": "identity"}).content
         with connections(client, 1, get(LARGE)) as (slow,):
-            began, found, pause = time.monotonic(), b"", threading.Event()
-            while not found.endswith(whole[-100:]):
-                found += slow.recv(8192)
+            began, received, pause = time.monotonic(), b"", threading.Event()
+            while not received.endswith(whole[-100:]):
+                received += slow.recv(8192)
                 pause.wait(0.08)
-            assert found.endswith(whole)
+            assert received.endswith(whole)
             assert time.monotonic() - began > current.serving.slow_client_seconds
 
 
 @pytest.mark.parametrize("limit", ["max_connections", "max_connections_per_address"])
-def test_connection_too_many_is_answered_with_a_problem_except_to_probes(state: Path, limit: str) -> None:
+def test_connection_above_the_limit_gets_a_problem_except_for_probes(state: Path, limit: str) -> None:
     with served(settings_of(state, **{limit: 3})) as client:
         client.close()  # whose connection counts
         with connections(client, 3) as idle:
@@ -127,27 +130,17 @@ def test_connection_too_many_is_answered_with_a_problem_except_to_probes(state: 
             assert idle[0].recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
-def test_head_is_answered_like_get_without_a_body(client: httpx.Client) -> None:
-    asked, headed = client.get("/v1/alerts"), client.head("/v1/alerts")
-    assert (headed.status_code, headed.content) == (200, b"")
-    assert headed.headers["etag"] == asked.headers["etag"]
-    assert client.head("/v1/events").status_code == 405
+@pytest.mark.parametrize("limit", ["max_connections", "max_connections_per_address"])
+def test_probes_are_answered_however_many_idle_connections_are_open(state: Path, limit: str) -> None:
+    with served(settings_of(state, **{limit: 3})) as client:
+        client.close()
+        with connections(client, 3 + 2 * EXTRA_PROBE_CONNECTIONS), connections(client, 5) as probes:
+            for probe in probes:
+                probe.sendall(get("/healthz"))
+            assert [probe.recv(4096)[:13] for probe in probes] == [b"HTTP/1.1 200 "] * 5
+            assert open_connections(client) <= 3 + EXTRA_PROBE_CONNECTIONS + 1
 
 
-def test_forwarded_address_is_believed_of_a_trusted_proxy_alone(state: Path, tmp_path: Path) -> None:
-    def statuses(**serving: str) -> list[int]:
-        keys = str(tmp_path / "keys.json")
-        current = settings_of(state, keys_file=keys, burst=3, requests_per_second=1, **serving)
-        with served(current, auth=True) as client:
-            return [
-                client.get("/v1/alerts", headers={"X-Forwarded-For": f"10.0.0.{number}"}).status_code
-                for number in range(6)
-            ]
-
-    assert statuses()[-1] == 429
-    assert statuses(trusted_proxies="127.0.0.1") == [401] * 6
-
-
-def test_what_is_no_http_is_answered_and_closed(client: httpx.Client) -> None:
+def test_data_that_are_not_http_get_400_and_the_connection_is_closed(client: ServedClient) -> None:
     with connections(client, 1, b"\x16\x03\x01 no HTTP\r\n\r\n") as (other,):
         assert all_of(other).startswith(b"HTTP/1.1 400 ")
