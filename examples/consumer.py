@@ -1,4 +1,4 @@
-"""Print each forecast of Wattcast once: python consumer.py localhost:9092"""
+"""Print every forecast of Wattcast once: python consumer.py localhost:9092"""
 
 import json
 import sys
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from kafka import KafkaConsumer
 
 
-def once_each(messages: Iterable, remember: int = 100_000) -> Iterator[dict]:
-    """Kafka may deliver a forecast again; a repeat has the forecast_id of the first."""
+def unique_forecasts(messages: Iterable, remember: int = 100_000) -> Iterator[dict]:
+    """The forecasts without repeats: Kafka may deliver one again, with the same forecast_id."""
     seen: dict[str, None] = {}
     for message in messages:
-        forecast = json.loads(message.value)
-        if forecast["forecast_id"] not in seen:
+        forecast = json.loads(message.value or "null")  # without value: the building of the key was erased
+        if forecast and forecast["forecast_id"] not in seen:
             seen[forecast["forecast_id"]] = None
             if len(seen) > remember:
                 del seen[next(iter(seen))]  # the oldest
@@ -21,5 +21,5 @@ def once_each(messages: Iterable, remember: int = 100_000) -> Iterator[dict]:
 
 if __name__ == "__main__":
     servers, topic = (*sys.argv[1:], "forecasts")[:2]
-    for each in once_each(KafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest")):
-        print(each["building_id"], each["target_hour"][0], each["p50_kwh"][0], each["method"], each["warnings"])
+    for row in unique_forecasts(KafkaConsumer(topic, bootstrap_servers=servers, auto_offset_reset="earliest")):
+        print(row["building_id"], row["target_hour"][0], row["p50_kwh"][0], row["method"], row["warnings"])

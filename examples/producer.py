@@ -8,7 +8,7 @@ from kafka import KafkaProducer
 
 
 def send(reading: dict, servers: str, topic: str = "readings") -> None:
-    """Return once Kafka holds the reading. The building is the key, so that its readings stay in order."""
+    """Return when Kafka has stored the reading. The key is the building, so that its readings stay in order."""
     producer = KafkaProducer(bootstrap_servers=servers, acks="all", enable_idempotence=True)
     key, value = reading["building_id"].encode(), json.dumps(reading).encode()
     producer.send(topic, key=key, value=value).get(timeout=30)

@@ -8,11 +8,11 @@ from deltalake import DeltaTable
 
 
 def hours(lake: str, building: str) -> pa.Table:
-    """Every revision, oldest first; only what is asked for is read."""
+    """Every revision, oldest first; reads only the columns and files that it needs."""
     table = DeltaTable(f"{lake}/hourly_usage").to_pyarrow_dataset()
     columns = ["hour", "revision", "available_at", "energy_usage_kwh", "coverage"]
-    found = table.to_table(columns, filter=ds.field("building_id") == building)
-    return found.sort_by([("hour", "ascending"), ("available_at", "ascending")])
+    revisions = table.to_table(columns, filter=ds.field("building_id") == building)
+    return revisions.sort_by([("hour", "ascending"), ("available_at", "ascending")])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How good the forecasts of each building are, by DuckDB: python read_duckdb.py .wattcast/lake"""
+"""The accuracy of the forecasts of each building, by DuckDB: python read_duckdb.py .wattcast/lake"""
 
 import sys
 

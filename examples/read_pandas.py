@@ -7,9 +7,9 @@ from deltalake import DeltaTable
 
 
 def latest_forecast(lake: str, building: str) -> pd.DataFrame:
-    """A row per hour, with the band and the method that made it."""
-    mine = [("building_id", "=", building), ("purpose", "=", "live")]
-    forecasts = DeltaTable(f"{lake}/forecasts").to_pandas(filters=mine).sort_values("origin")
+    """A row per hour, with the interval and the method that made it."""
+    filters = [("building_id", "=", building), ("purpose", "=", "live")]
+    forecasts = DeltaTable(f"{lake}/forecasts").to_pandas(filters=filters).sort_values("origin")
     hours = ["target_hour", "p10_kwh", "p50_kwh", "p90_kwh"]
     return forecasts.tail(1)[[*hours, "method", "warnings"]].explode(hours, ignore_index=True)
 
