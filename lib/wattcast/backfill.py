@@ -18,7 +18,7 @@ from wattcast.forecast.context import ModelOf
 from wattcast.forecast.origins import LIVE, OriginSpan
 from wattcast.forecast.pending import pending_forecasts
 from wattcast.hourly.pending import pending_revisions
-from wattcast.hourly.selection import hours_of
+from wattcast.hourly.selection import Touched
 from wattcast.lake.tables import Snapshot
 from wattcast.runtime.context import Run
 from wattcast.times import HOUR, naive_hour
@@ -83,9 +83,10 @@ def backfill_options(argv: Sequence[str] | None) -> Backfill:
 
 def _append_hours(run: Run, span: OriginSpan, buildings: Sequence[str]) -> int:
     is_in_span = (F.col("measured_at") >= F.lit(span.first)) & (F.col("measured_at") < F.lit(span.last + HOUR))
-    touched = hours_of(run.lake.snapshot("received_readings").frame.where(is_in_span))
+    readings = run.lake.snapshot("received_readings").frame.where(is_in_span)
     if buildings:
-        touched = touched.where(F.col("building_id").isin(*buildings))
+        readings = readings.where(F.col("building_id").isin(*buildings))
+    touched = Touched.by(readings)
     return run.lake.append("hourly_usage", lambda existing: pending_revisions(run, touched, existing))
 
 

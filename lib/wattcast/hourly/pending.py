@@ -6,14 +6,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from wattcast.contracts import contract
-from wattcast.hourly.selection import ClosingRules, HourlyTables, hours_of, pending_revision_rows
+from wattcast.hourly.closing_rules import ClosingRules
+from wattcast.hourly.selection import HourlyTables, Touched, pending_revision_rows
 from wattcast.lake.tables import Snapshot
 from wattcast.runtime.context import Run
 
 
 def pending_revisions(
     run: Run,
-    touched: DataFrame,
+    touched: Touched | None,
     existing: Snapshot,
     *,
     until: datetime | None = None,
@@ -25,7 +26,7 @@ def pending_revisions(
     any case, also where the batch brings older arrivals of a Kafka partition that lags: otherwise a new revision would undo
     them. Hours that would close by `close_at` close now.
     """
-    since, newest_available = run.lake.newest_times(existing, "as_of", "available_at")
+    since, newest_available = _newest_times(run, existing)
     until = None if until is None else max(until, newest_available or until)
     tables = HourlyTables(
         received=run.lake.snapshot("received_readings").frame,
@@ -39,12 +40,21 @@ def pending_revisions(
 
 def pending_revisions_of_batch(run: Run, received: DataFrame, existing: Snapshot) -> DataFrame | None:
     """The revisions that follow from a batch of accepted readings, by what had arrived with it; None for an empty batch."""
-    ((until,),) = received.agg(F.max("kafka_timestamp")).collect()
-    return None if until is None else pending_revisions(run, hours_of(received), existing, until=until)
+    arrival = F.col("kafka_timestamp")
+    ((oldest, newest),) = received.agg(F.min(arrival), F.max(arrival)).collect()
+    if newest is None:
+        return None
+    since, _ = _newest_times(run, existing)
+    # What arrived since the last batch is touched anyway. Older arrivals are those of a Kafka partition that lags.
+    touched = Touched.by(received) if since and oldest < since else None
+    return pending_revisions(run, touched, existing, until=newest)
 
 
 def pending_closed_hours(run: Run, existing: Snapshot) -> DataFrame | None:
     """The revisions of hours that closed without new readings. Only here, when the batches are done, does the closing time of a
     replay count: an hour would else close without the readings of a later batch."""
-    no_hours = existing.frame.select("building_id", "hour").limit(0)
-    return pending_revisions(run, no_hours, existing, close_at=run.close_at)
+    return pending_revisions(run, None, existing, close_at=run.close_at)
+
+
+def _newest_times(run: Run, existing: Snapshot) -> list[datetime | None]:
+    return run.lake.newest_times(existing, "as_of", "available_at")

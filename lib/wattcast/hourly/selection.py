@@ -3,16 +3,17 @@
 Spark selects the rows that matter; `wattcast.hourly.revisions` computes the revisions from them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Self
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from wattcast.hourly.fleet_clock import ArrivalHour, low_watermark_of
+from wattcast.hourly.closing_rules import ClosingRules
+from wattcast.hourly.recent_arrivals import recent_arrivals
 from wattcast.hourly.revisions import ARRIVAL, Closing, revisions
 from wattcast.hourly.time_ranges import DAY, days_of, is_in_ranges
 from wattcast.hourly.values import COUNTS, IS_CAPPED, MEASURED
@@ -24,10 +25,10 @@ from wattcast.quality_flags import (
     PARTIAL,
     SURPLUS,
 )
-from wattcast.setting_sections import ClosingSettings
 from wattcast.times import HOUR, duration_us, epoch_us
 
 HOUR_KEY = ["building_id", "hour"]
+BUCKET = "bucket"
 UDF_SCHEMA = (
     "building_id string, hour_us bigint, available_us bigint, revision bigint, energy_usage_kwh double, temperature_c double, "
     "humidity_pct double, occupancy double, readings_seen double, readings_expected double, is_capped double"
@@ -44,44 +45,30 @@ class HourlyTables:
 
 
 @dataclass(frozen=True)
-class ClosingRules:
-    """When hours close, and `future_tolerance`: how far a reading may be stamped after its own arrival. A reading stamped
-    later is rejected, so that no accepted reading arrives earlier than this before its hour. Of the readings of one device in
-    one hour the first `max_readings` are used, so that a device with a stopped clock costs a bounded amount."""
+class Touched:
+    """Hours (building_id, hour) that may lack revisions, and the UTC days that they are on."""
 
-    grace: timedelta
-    max_wait: timedelta
-    idle_partition: timedelta
-    future_tolerance: timedelta
-    max_readings: int
+    hours: DataFrame
+    days: Sequence[datetime]
 
     @classmethod
-    def from_settings(cls, settings: ClosingSettings, *, future_tolerance: timedelta) -> Self:
-        return cls(
-            grace=timedelta(minutes=settings.grace_minutes),
-            max_wait=timedelta(minutes=settings.max_wait_minutes),
-            idle_partition=timedelta(minutes=settings.idle_partition_minutes),
-            future_tolerance=future_tolerance,
-            max_readings=settings.max_readings_per_device_hour,
-        )
-
-    def recent_from(self, since: datetime) -> datetime:
-        """The arrival from which on a reading can belong to an hour that closes after `since`."""
-        longest_open = max(self.max_wait + HOUR + self.future_tolerance, self.grace)
-        return since - longest_open - self.future_tolerance
+    def by(cls, readings: DataFrame) -> Self:
+        """The hours of the accepted ones of `readings`."""
+        hours = hours_of(readings)
+        return cls(hours, days_of(hours, "hour"))
 
 
 def pending_revision_rows(
     tables: HourlyTables,
     *,
-    touched: DataFrame,
+    touched: Touched | None,
     rules: ClosingRules,
     since: datetime | None,
     until: datetime | None = None,
     close_at: datetime | None = None,
 ) -> DataFrame | None:
-    """The rows that `hourly_usage` lacks for the (building_id, hour) of `touched`, and for all that arrived or closed since
-    `since`, the newest `as_of` of `hourly_usage`; None while nothing has arrived.
+    """The rows that `hourly_usage` lacks for the hours of `touched`, and for all that arrived or closed since `since`, the newest
+    `as_of` of `hourly_usage`; None while nothing has arrived.
 
     Nothing that arrived after `until` is used, so that a batch does not run ahead of its stream: each appended row then holds
     everything that was available at its `as_of`. `close_at` ends a replay: what would close by then closes now.
@@ -89,39 +76,28 @@ def pending_revision_rows(
     received = tables.received
     if until is not None:
         received = received.where(F.col("kafka_timestamp") <= F.lit(max(until, since or until)))
-    watermark = low_watermark(received, since=since, idle=rules.idle_partition)
-    clock = max(filter(None, (watermark, since, close_at)), default=None)
+    recent = recent_arrivals(received, since=since, rules=rules)
+    clock = max(filter(None, (recent.low_watermark, since, close_at)), default=None)
     if clock is None:
         return None
     arrived = received if since is None else received.where(F.col("kafka_timestamp") >= F.lit(since))
-    touched = touched.select(*HOUR_KEY).union(hours_of(arrived)).distinct()
-    days = days_of(touched, "hour")
+    hours, days = hours_of(arrived), recent.touched_days
+    if touched is not None:
+        hours, days = hours.union(touched.hours).distinct(), [*days, *touched.days]
     recent_from = None if since is None else rules.recent_from(since)
-    is_near = F.lit(True) if recent_from is None else _may_be_needed(received, days, recent_from)
-    readings = _readings(received, touched, tables.buildings, days, recent_from)
-    readings = by_building_bucket(_without_excess(readings, rules.max_readings))
-    existing = by_building_bucket(_existing_revisions(tables.existing.where(is_near)))
+    readings = _readings(received, hours, tables.buildings, days, recent_from)
+    existing = tables.existing
+    if recent_from is not None:
+        is_near = F.col("hour") >= F.lit(recent_from - HOUR)
+        existing = existing.where(is_near | is_in_ranges("hour", [*days, *recent.late_days], length=DAY))
     closing = Closing(duration_us(rules.grace), duration_us(rules.max_wait), epoch_us(clock), rules.max_readings)
 
     def pending(new: pd.DataFrame, old: pd.DataFrame) -> pd.DataFrame:
         return revisions(new, old, closing)
 
-    return _hourly_rows(readings.cogroup(existing).applyInPandas(pending, UDF_SCHEMA), clock)
-
-
-def low_watermark(received: DataFrame, *, since: datetime | None, idle: timedelta) -> datetime | None:
-    """The arrival up to which `received` is complete: the oldest of the newest arrivals of the Kafka partitions, without
-    partitions that are `idle` behind the newest one, and without records that only a few buildings stamped more than `idle`
-    ahead of the others. None without records after `since` - `idle`."""
-    first_hour = None if since is None else (since - idle).replace(minute=0, second=0, microsecond=0)
-    recent = received if first_hour is None else received.where(F.col("kafka_timestamp") >= F.lit(first_hour))
-    building = F.when(F.col("accepted"), F.col("building_id"))
-    by_hour = recent.groupBy(
-        "kafka_topic", "kafka_partition", F.date_trunc("hour", "kafka_timestamp").alias("hour")
-    ).agg(F.max("kafka_timestamp"), F.approx_count_distinct(building), F.min(building))
-    return low_watermark_of(
-        [ArrivalHour(hour, (topic, partition), *values) for topic, partition, hour, *values in by_hour.collect()], idle
-    )
+    new_rows = _first_readings(readings, rules.max_readings).groupBy(BUCKET)
+    existing_rows = by_building_bucket(_existing_revisions(existing))
+    return _hourly_rows(new_rows.cogroup(existing_rows).applyInPandas(pending, UDF_SCHEMA), clock)
 
 
 def hours_of(readings: DataFrame) -> DataFrame:
@@ -133,25 +109,21 @@ def hours_of(readings: DataFrame) -> DataFrame:
 
 def by_building_bucket(rows: DataFrame) -> Any:  # GroupedData has no public type that fits cogroup
     """Rows grouped by bucket of buildings, one bucket per shuffle partition, so that one call processes many buildings."""
+    return rows.groupBy(_building_bucket(rows).alias(BUCKET))
+
+
+def _building_bucket(rows: DataFrame) -> Column:
     buckets = int(rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)
-    return rows.groupBy(F.pmod(F.hash("building_id"), F.lit(buckets)).alias("bucket"))
-
-
-def _may_be_needed(received: DataFrame, days: Iterable[datetime], recent_from: datetime) -> Column:
-    """Whether an hour can be a touched hour, or an hour of the readings that arrived from `recent_from` on, however late."""
-    long_past = F.lit(recent_from - HOUR)
-    is_late = F.col("accepted") & (F.col("kafka_timestamp") >= F.lit(recent_from)) & (F.col("measured_at") < long_past)
-    late_days = days_of(received.where(is_late), "measured_at")
-    return is_in_ranges("hour", [*days, *late_days], length=DAY) | (F.col("hour") >= long_past)
+    return F.pmod(F.hash("building_id"), F.lit(buckets))
 
 
 def _readings(
-    received: DataFrame, touched: DataFrame, buildings: DataFrame, days: Iterable[datetime], recent_from: datetime | None
+    received: DataFrame, hours: DataFrame, buildings: DataFrame, days: Iterable[datetime], recent_from: datetime | None
 ) -> DataFrame:  # fmt: skip
-    """Accepted readings of the touched hours, and all that arrived from `recent_from` on, in the columns of `revisions`."""
+    """Accepted readings of the touched `hours`, and all that arrived from `recent_from` on, in the columns of `revisions`."""
     is_recent = F.lit(True) if recent_from is None else F.col("kafka_timestamp") >= F.lit(recent_from)
     is_on_days = is_in_ranges("measured_at", days, length=DAY)
-    marks = touched.select(*HOUR_KEY, F.lit(True).alias("is_touched"))
+    marks = hours.select(*HOUR_KEY, F.lit(True).alias("is_touched"))
     interval = F.col("reading_interval_minutes").cast("double").alias("interval_minutes")
     return (
         received.where(F.col("accepted") & (is_on_days | is_recent))
@@ -167,21 +139,12 @@ def _readings(
     )  # fmt: skip
 
 
-def _without_excess(readings: DataFrame, max_readings: int) -> DataFrame:
-    """`readings` without those after the first `max_readings` of a device in an hour, which would have to fit in memory."""
-    device_hour = ["building_id", "device_id", "hour_us"]
-    counts = readings.groupBy(*device_hour).agg(F.count("*").alias("readings"))
-    excessive = counts.where(F.col("readings") > max_readings).drop("readings")
-    if excessive.isEmpty():
-        return readings
-    in_order = Window.partitionBy(*device_hour).orderBy(*ARRIVAL)
-    first = (
-        readings.join(excessive, on=device_hour, how="left_semi")
-        .withColumn("number", F.row_number().over(in_order))
-        .where(F.col("number") <= max_readings)
-        .drop("number")
-    )
-    return readings.join(excessive, on=device_hour, how="left_anti").unionByName(first)
+def _first_readings(readings: DataFrame, max_readings: int) -> DataFrame:
+    """The first `max_readings` of a device in an hour, with their bucket: all others would have to fit in memory."""
+    in_order = Window.partitionBy(BUCKET, "building_id", "device_id", "hour_us").orderBy(*ARRIVAL)
+    # Distributed by bucket once, for the window and for the groups.
+    distributed = readings.withColumn(BUCKET, _building_bucket(readings)).repartition(BUCKET)
+    return distributed.withColumn("number", F.row_number().over(in_order)).where(F.col("number") <= max_readings)
 
 
 def _existing_revisions(hourly: DataFrame) -> DataFrame:

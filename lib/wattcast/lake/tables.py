@@ -6,7 +6,7 @@ one looks. A Delta transaction number, counted from the last append in the snaps
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -42,13 +42,28 @@ class Snapshot:
     version: int
 
 
+@dataclass(frozen=True)
+class NewestTimes:
+    """The greatest time in each of some columns of a table at a version; None where a column has none."""
+
+    version: int
+    times: Mapping[str, datetime | None]
+
+    def with_newest(self, newest: Sequence[datetime | None]) -> "NewestTimes":
+        """With later times, in the order of the columns, of rows that were not looked at before."""
+        later = zip(self.times.items(), newest, strict=True)
+        return NewestTimes(
+            self.version, {column: max(filter(None, (time, new)), default=None) for (column, time), new in later}
+        )
+
+
 class LakeTables:
     """Reads and writes the Delta tables under `settings.lake_uri`."""
 
     def __init__(self, spark: SparkSession, settings: Settings, locks: LakeLocks) -> None:
         self.spark, self.settings, self.locks = spark, settings, locks
         self._checked: dict[str, str | None] = {}  # the damage of the log, by table
-        self._newest: dict[tuple[str, str], datetime] = {}  # by table and column
+        self._newest: dict[str, NewestTimes] = {}  # by table
 
     def path(self, name: str) -> str:
         return f"{self.settings.lake_uri}/{name}"
@@ -78,19 +93,18 @@ class LakeTables:
     def newest_times(self, snapshot: Snapshot, *columns: str) -> list[datetime | None]:
         """The greatest time in each column; None where a column has none.
 
-        The result is remembered: later calls read only the files that can hold a greater time.
+        The result is remembered: later calls read only the files that can hold a greater time, and none after an own append.
         """
-        previous = [self._newest.get((snapshot.name, column)) for column in columns]
-        recent = snapshot.frame
-        if None not in previous:
-            is_recent = [F.col(column) >= F.lit(time) for column, time in zip(columns, previous, strict=True)]
-            recent = recent.where(reduce(lambda a, b: a | b, is_recent))
-        row = recent.agg(*(F.max(column) for column in columns)).first()
-        newest = [time or before for time, before in zip(row or previous, previous, strict=True)]
-        self._newest.update(
-            {(snapshot.name, column): time for column, time in zip(columns, newest, strict=True) if time}
-        )
-        return newest
+        before = self._newest.get(snapshot.name, NewestTimes(-1, {}))
+        if before.version != snapshot.version or not before.times.keys() >= set(columns):
+            previous = {column: before.times.get(column) for column in (*before.times, *columns)}
+            recent = snapshot.frame
+            if None not in previous.values():
+                is_recent = [F.col(column) >= F.lit(time) for column, time in previous.items()]
+                recent = recent.where(reduce(lambda a, b: a | b, is_recent))
+            newest = recent.agg(*(F.max(column) for column in previous)).collect()[0]
+            before = self._newest[snapshot.name] = NewestTimes(snapshot.version, previous).with_newest(newest)
+        return [before.times[column] for column in columns]
 
     def frame(self, name: str, rows: pd.DataFrame) -> DataFrame:
         """Pandas rows in the columns and types of a table; a column that `rows` lacks is null."""
@@ -115,13 +129,16 @@ class LakeTables:
             if rows is None:
                 return 0
             rows = self._in_table_types(name, rows).persist()
+            remembered = self._newest.get(name, NewestTimes(-1, {}))
             try:
-                count = rows.count()
+                count, *newest = rows.agg(F.count("*"), *(F.max(column) for column in remembered.times)).collect()[0]
                 if count:
                     writer = rows.write.format("delta").mode("append")
                     writer = writer.option("txnAppId", _append_id(name)).option("txnVersion", last_append + 1)
                     writer.save(self.path(name))
-                return count
+                    if remembered.version == existing.version:
+                        self._newest[name] = NewestTimes(existing.version + 1, remembered.times).with_newest(newest)
+                return int(count)
             finally:
                 rows.unpersist()
 
@@ -190,9 +207,6 @@ class LakeTables:
         if table.partitioned_by:
             builder = builder.partitionedBy(*table.partitioned_by)
         builder.execute()
-
-    def _missing_tables(self) -> list[Contract]:
-        return [table for table in tables() if not DeltaTable.isDeltaTable(self.spark, self.path(table.name))]
 
     def _in_table_types(self, name: str, rows: DataFrame) -> DataFrame:
         columns: Iterable[tuple[str, str]] = ((column.name, column.physical_type) for column in contract(name).columns)

@@ -14,8 +14,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from wattcast.contracts import contract, contracts
+from wattcast.hourly.closing_rules import ClosingRules
 from wattcast.hourly.pending import pending_closed_hours, pending_revisions, pending_revisions_of_batch
-from wattcast.hourly.selection import hours_of, low_watermark
+from wattcast.hourly.recent_arrivals import recent_arrivals
+from wattcast.hourly.selection import Touched
 from wattcast.runtime.context import Run
 from wattcast.settings import project_folder
 
@@ -47,7 +49,7 @@ class Hours:
         received = self.receive(*readings, partition=partition)
         existing = self.run.lake.snapshot("hourly_usage")
         closing = time(close_at) if close_at else None
-        pending = pending_revisions(self.run, hours_of(received), existing, close_at=closing)
+        pending = pending_revisions(self.run, Touched.by(received), existing, close_at=closing)
         return self.run.lake.append("hourly_usage", lambda _: pending)
 
     def receive(self, *readings: tuple[str, str, str, float], partition: int = 0) -> DataFrame:
@@ -193,23 +195,52 @@ def test_a_local_day_has_all_its_utc_hours_also_when_the_clocks_change(once: Run
     assert table.where(local == F.lit(date.fromisoformat(day))).count() == local_hours
 
 
-def test_the_low_watermark_is_the_newest_arrival_of_the_slowest_partition_that_is_not_idle(once: Run) -> None:
-    idle = timedelta(hours=24)
-    received = [
-        (0, "2017-06-01 10:00:00"),
-        (0, "2017-06-03 10:00:00"),
-        (1, "2017-06-03 09:00:00"),
-        (2, "2017-06-02 09:59:59"),
-    ]
-    frame = once.spark.createDataFrame(
-        [("t", *row, True, "b1") for row in received],
-        "kafka_topic string, kafka_partition int, at string, accepted boolean, building_id string",
+def records(run: Run, *rows: tuple[int, str, str | None, bool]) -> DataFrame:
+    """Records of one building: partition, arrival, time of measurement, whether accepted."""
+    frame = run.spark.createDataFrame(
+        [("t", *row, "b1") for row in rows],
+        "kafka_topic string, kafka_partition int, at string, measured string, accepted boolean, building_id string",
     )
-    frame = frame.withColumn("kafka_timestamp", F.col("at").cast("timestamp"))
-    assert low_watermark(frame, since=None, idle=idle) == datetime(2017, 6, 3, 9)
-    assert low_watermark(frame, since=None, idle=timedelta(hours=25)) == datetime(2017, 6, 2, 9, 59, 59)
-    assert low_watermark(frame, since=datetime(2017, 6, 5), idle=idle) is None
-    assert low_watermark(frame.limit(0), since=None, idle=idle) is None
+    times = {"kafka_timestamp": "at", "measured_at": "measured"}
+    return frame.withColumns({column: F.col(text).cast("timestamp") for column, text in times.items()})
+
+
+def test_the_low_watermark_is_the_newest_arrival_of_the_slowest_partition_that_is_not_idle(once: Run) -> None:
+    frame = records(
+        once,
+        (0, "2017-06-01 10:00:00", "2017-06-01 10:00:00", True),
+        (0, "2017-06-03 10:00:00", "2017-06-03 10:00:00", True),
+        (1, "2017-06-03 09:00:00", "2017-06-03 09:00:00", True),
+        (2, "2017-06-02 09:59:59", "2017-06-02 09:59:59", True),
+    )
+
+    def low_watermark(frame: DataFrame, since: datetime | None = None, idle_hours: int = 24) -> datetime | None:
+        rules = ClosingRules.from_settings(once.settings.closing, future_tolerance=timedelta(minutes=10))
+        rules = replace(rules, idle_partition=timedelta(hours=idle_hours))
+        return recent_arrivals(frame, since=since, rules=rules).low_watermark
+
+    assert low_watermark(frame) == datetime(2017, 6, 3, 9)
+    assert low_watermark(frame, idle_hours=25) == datetime(2017, 6, 2, 9, 59, 59)
+    assert low_watermark(frame, since=datetime(2017, 6, 5)) is None
+    assert low_watermark(frame.limit(0)) is None
+
+
+def test_one_query_says_which_days_recent_and_late_readings_touch(once: Run) -> None:
+    """Of readings that arrived since the last batch, and of those measured long before the hours that can be open."""
+    frame = records(
+        once,
+        (0, "2017-06-03 09:30:00", "2017-06-03 09:00:00", True),  # before the last batch, of an hour that can be open
+        (0, "2017-06-03 09:40:00", "2017-05-20 12:00:00", True),  # before the last batch, late
+        (0, "2017-06-03 10:30:00", "2017-06-03 10:00:00", True),
+        (0, "2017-06-03 10:40:00", "2017-04-02 23:59:59", True),  # after it, late
+        (0, "2017-06-03 10:50:00", "2017-03-01 00:00:00", False),
+        (0, "2017-06-03 10:51:00", None, False),
+    )
+    rules = ClosingRules.from_settings(once.settings.closing, future_tolerance=timedelta(minutes=10))
+    recent = recent_arrivals(frame, since=datetime(2017, 6, 3, 10), rules=rules)
+    assert sorted(recent.touched_days) == [datetime(2017, 4, 2), datetime(2017, 6, 3)]
+    assert sorted(recent.late_days) == [datetime(2017, 4, 2), datetime(2017, 5, 20)]
+    assert recent.low_watermark == datetime(2017, 6, 3, 10, 51)
 
 
 @pytest.fixture
