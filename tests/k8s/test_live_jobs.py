@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import pytest
 from tests.k8s.cluster.build import NEXT
+from tests.k8s.history import write_history
 from tests.k8s.live import BUILDINGS, OVERLAY, READINGS, Live, light
 
 from wattcast.deploy.applications import STATE, TORCH_MIB, Application, Size, application
@@ -17,17 +19,23 @@ HISTORY = f"{STATE}/history.parquet"
 KEYS = f"{STATE}/keys.json"  # as `wattcast keys` leaves it in the console
 
 
-def test_backfill_and_training_complete_and_the_new_model_forecasts(readings: Live) -> None:
+@pytest.fixture(scope="module")
+def history(live: Live) -> str:
+    """A file in the console with months of readings for trainings."""
+    live.console("wattcast", "simulate", HISTORY, "--buildings", "6", "--days", "90", "--interval-minutes", "60")
+    return HISTORY
+
+
+def test_backfill_and_training_complete_and_the_new_model_forecasts(readings: Live, history: str) -> None:
     done = readings.wattcast("backfill", "submit", "--from", "2026-01-02T00:00", "--to", "2026-01-02T03:00")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (readings.table("forecasts")["purpose"] != "live").sum() == 3 * BUILDINGS
     assert readings.state_of("pipeline") == "RUNNING"
 
-    readings.console("wattcast", "simulate", HISTORY, "--buildings", "6", "--days", "90", "--interval-minutes", "60")
     training = replace(
         application("train"),
         driver=Size(1, heap_mib=512, python_mib=2 * TORCH_MIB),
-        arguments=("--data", HISTORY, "--out", f"{STATE}/trained", "--steps", "20", "--name", "tried", "--register"),
+        arguments=("--data", history, "--out", f"{STATE}/trained", "--steps", "20", "--name", "tried", "--register"),
     )
     said = submitted(readings, training)
     registered = re.search(r"Registered as version (\d+) \(tried ", said)
@@ -36,6 +44,20 @@ def test_backfill_and_training_complete_and_the_new_model_forecasts(readings: Li
     readings.console("wattcast", "models", "promote", version, "--force", "--reason", "to see that it is taken up")
     readings.console("wattcast", "replay", READINGS, "--from", "2026-01-06")
     readings.until("the new model forecasts", lambda: "tried" in set(readings.table("forecasts")["model_name"]), 240)
+
+
+def test_scheduled_training_reads_the_lake_and_the_gate_refuses_what_it_trained(readings: Live, history: str) -> None:
+    lake = f"{STATE}/lake-of-months"
+    write_history(readings.on_this_machine(lake), readings.on_this_machine(history))
+    scheduled = application("train")
+    hasty = replace(
+        scheduled,
+        driver=Size(1, heap_mib=512, python_mib=2 * TORCH_MIB),
+        arguments=(*scheduled.arguments, "--steps", "20", "--name", "hasty"),
+    )
+    output = submitted(readings, hasty, WATTCAST_LAKE=lake)
+    assert re.search(r"Registered as version \d+ \(hasty ", output), output
+    assert "Not promoted: the gate refuses version" in output, output
 
 
 def test_maintenance_merges_files_beside_the_pipeline(readings: Live) -> None:
@@ -111,9 +133,12 @@ def test_status_names_a_failure_a_missing_secret_and_a_lack_of_memory(live: Live
     live.kubectl("delete", "sparkapplication", "fails", "hungry", "creds", "pulled")
 
 
-def submitted(live: Live, app: Application) -> str:
-    """The output of `wattcast submit` for a schedule that is run now."""
-    live.kubectl("apply", "-f", "-", stdin=json.dumps(light(manifest(app, Target(image=NEXT)))))
+def submitted(live: Live, app: Application, **variables: str) -> str:
+    """The output of `wattcast submit` for a schedule that is run now, with further variables of its driver."""
+    schedule = light(manifest(app, Target(image=NEXT)))
+    container = schedule["spec"]["template"]["driver"]["template"]["spec"]["containers"][0]
+    container.setdefault("env", []).extend({"name": name, "value": value} for name, value in variables.items())
+    live.kubectl("apply", "-f", "-", stdin=json.dumps(schedule))
     done = live.wattcast("submit", app.name)
     assert done.returncode == 0, done.stdout + done.stderr
     live.kubectl("delete", "scheduledsparkapplication", app.name)
