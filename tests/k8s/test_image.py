@@ -39,15 +39,22 @@ def test_files_of_an_image_get_the_time_of_the_commit_if_the_program_supports_it
 ) -> None:
     """The options of each program, although a machine has only one of them as a rule."""
     file = tmp_path / program
-    file.write_text(f'#!{shutil.which("sh")}\nprintf "%s\\n" "$@" > {tmp_path}/asked\n')
+    file.write_text(f'#!{shutil.which("sh")}\nprintf "%s\\n" "$@" > {tmp_path}/options\n')
     file.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    Engine(program).build("wattcast:1", {"SOURCE_DATE_EPOCH": "1700000000", "VERSION": "1", "TORCH_INDEX": ""})
-    asked = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
-    assert {"build", "--tag=wattcast:1", "--build-arg=SOURCE_DATE_EPOCH=1700000000", "--build-arg=VERSION=1"} <= set(
-        asked
-    )
-    assert ("--timestamp=1700000000" in asked) == has_times
+    arguments = {"SOURCE_DATE_EPOCH": "1700000000", "VERSION": "1", "REVISION": "c0ffee", "TORCH_INDEX": ""}
+    Engine(program).build("wattcast:1", arguments)
+    options = (tmp_path / "options").read_text(encoding="utf-8").splitlines()
+    assert {
+        "build",
+        "--tag=wattcast:1",
+        "--build-arg=SOURCE_DATE_EPOCH=1700000000",
+        "--build-arg=VERSION=1",
+        "--label=org.opencontainers.image.version=1",
+        "--label=org.opencontainers.image.revision=c0ffee",
+    } <= set(options)
+    assert not [option for option in options if option.startswith("--build-arg=TORCH_INDEX")]
+    assert ("--timestamp=1700000000" in options) == has_times
 
 
 @pytest.fixture
