@@ -74,11 +74,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before the options -m and -k choose
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark slow tests. Tests that need the recorded readings are skipped, by name, where WATTCAST_DATA is not set; with
-    WATTCAST_REQUIRE_DATA the run fails instead."""
+    """Mark slow tests, and run them first. Tests that need the recorded readings are skipped, by name, where WATTCAST_DATA is not
+    set; with WATTCAST_REQUIRE_DATA the run fails instead."""
     for item in items:
         if item.nodeid.startswith(SLOW_FOLDERS) or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+    items.sort(
+        key=lambda item: item.get_closest_marker("slow") is None
+    )  # no worker begins a slow file when the others are done
     if os.environ.get("WATTCAST_DATA"):
         return
     if os.environ.get("WATTCAST_REQUIRE_DATA"):

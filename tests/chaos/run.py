@@ -27,14 +27,14 @@ SHARE_OF_ROUNDS_BESIDE = 0.3  # with maintenance or a backfill
 
 @dataclass(frozen=True)
 class Options:
-    """`minutes` and `rounds` bound the time of faults; with `cover` the run goes on until all MOMENTS were hit."""
+    """Faults are injected for `minutes`, at least `min_rounds` of them; with `cover` only until all MOMENTS were hit."""
 
     state: Path
     seed: int
     minutes: float = 5
     buildings: int = 12
     days: int = 3
-    rounds: int = 1000
+    min_rounds: int = 0
     cover: bool = False
 
 
@@ -69,8 +69,8 @@ class Chaos:
     def _goes_on(self, number: int, end: float) -> bool:
         if not self._feed.hours_left:
             return False
-        is_planned = number < self._options.rounds and time.monotonic() < end
-        return is_planned or (self._options.cover and self.tally.moments < set(MOMENTS))
+        is_done = self._options.cover and self.tally.moments >= set(MOMENTS)
+        return number < self._options.min_rounds or (time.monotonic() < end and not is_done)
 
     def _round(self, rounds_left: int) -> None:
         """A start where the pipeline does not run, some hours of records, and a fault."""

@@ -18,7 +18,7 @@ from tests.chaos.judge.verdict import verdict
 from tests.chaos.report import report
 from tests.chaos.run import Chaos, Options
 
-BUILDINGS, DAYS, FAULTS, MINUTES = 8, 2, 4, 5  # after the faults it goes on to further MOMENTS while there are records
+BUILDINGS, DAYS, MIN_FAULTS, MINUTES = 8, 2, 4, 5  # it ends sooner if kills hit all MOMENTS
 MIN_MOMENTS = 3  # which of them a kill hits depends on the speed of the machine
 
 
@@ -26,7 +26,7 @@ MIN_MOMENTS = 3  # which of them a kill hits depends on the speed of the machine
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Evidence, Tally]]:
     seed = int(request.config.getoption("--chaos-seed"))
     state = tmp_path_factory.mktemp("chaos")
-    options = Options(state, seed, MINUTES, BUILDINGS, DAYS, rounds=FAULTS, cover=True)
+    options = Options(state, seed, MINUTES, BUILDINGS, DAYS, min_rounds=MIN_FAULTS, cover=True)
     broker = ChaosBroker(state)
     chaos = Chaos(options, broker, print)
     try:
