@@ -18,7 +18,7 @@ from kafka.admin import KafkaAdminClient
 from wattcast.broker import Broker
 from wattcast.runtime.context import Run
 from wattcast.runtime.job import Job
-from wattcast_models.artifact.files import CONFIG, shipped_artifact
+from wattcast_models.artifact.folder import CONFIG, shipped_artifact
 
 
 def work(run: Run, *jobs: Job) -> None:

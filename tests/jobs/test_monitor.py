@@ -25,7 +25,8 @@ from tests.lib.monitoring.prometheus import firing, free_port, needs_prometheus,
 from wattcast.contracts import contract
 from wattcast.monitoring.measures.drift import FEATURES, TrainingReference
 from wattcast.runtime.context import Run
-from wattcast_models.artifact.files import read_artifact, shipped_artifact
+from wattcast_models.artifact.files import read_artifact
+from wattcast_models.artifact.folder import shipped_artifact
 
 
 @pytest.fixture

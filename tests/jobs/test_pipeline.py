@@ -49,7 +49,7 @@ from wattcast.local.replay.replay import replay
 from wattcast.runtime.context import Run
 from wattcast.runtime.job import Job
 from wattcast.settings import settings
-from wattcast_models.artifact.files import CONFIG
+from wattcast_models.artifact.folder import CONFIG
 from wattcast_models.registry.champions import pin_artifact
 
 BUILDINGS = ("busy", "calm", "flat", "silent")

@@ -18,7 +18,7 @@ from tests.lib.serving.conftest import served, settings_of
 
 from wattcast.cli.model_follower import ModelFollower
 from wattcast.runtime.context import Run
-from wattcast_models.artifact.files import shipped_artifact
+from wattcast_models.artifact.folder import shipped_artifact
 from wattcast_models.artifact.predictor import Predictor
 
 BUILDINGS = ("long", "short")

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from wattcast.cli.main import main
-from wattcast_models.artifact.files import read_artifact, save_artifact, shipped_artifact
+from wattcast_models.artifact.files import read_artifact, save_artifact
+from wattcast_models.artifact.folder import shipped_artifact
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.artifact.weights import untrained_network
 from wattcast_models.data.readings import Building

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from wattcast_models.artifact.folder import ArtifactError
 from wattcast_models.artifact.reference import is_reference
 from wattcast_models.features.columns import HOUR_COLUMNS, feature_names
 from wattcast_models.networks.bias_correction import MAX_DAYS
@@ -23,10 +24,6 @@ REQUIRED_KEYS: dict[str, type | tuple[type, ...]] = {
     "lead_hours": int,
     "sha256": str,
 }
-
-
-class ArtifactError(ValueError):
-    """The folder has no model that this version can run; the message says why."""
 
 
 def check_config(config: Any) -> None:

@@ -8,17 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from wattcast_models.artifact.config import FORMAT_VERSION, ArtifactError, check_config
+from wattcast_models.artifact.config import FORMAT_VERSION, check_config
+from wattcast_models.artifact.folder import CONFIG, WEIGHTS, ArtifactError
 from wattcast_models.artifact.weights import weights_bytes
 from wattcast_models.features.columns import feature_names
 from wattcast_models.files import write_atomically
-
-WEIGHTS, CONFIG = "model.pt", "model_config.json"
-
-
-def shipped_artifact() -> Path:
-    """The folder of the model that comes with the package."""
-    return Path(__file__).resolve().parents[1] / "shipped"
 
 
 def save_artifact(folder: Path, network: nn.Module, config: Mapping[str, Any]) -> dict[str, Any]:

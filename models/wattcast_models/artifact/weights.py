@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wattcast_models.artifact.config import ArtifactError
+from wattcast_models.artifact.folder import ArtifactError
 from wattcast_models.features.columns import hour_names, window_names
 from wattcast_models.networks.networks import build
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from wattcast_models.artifact.files import CONFIG, shipped_artifact
+from wattcast_models.artifact.folder import CONFIG, shipped_artifact
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.data.closing import ClosingRules, closing_mismatch
 from wattcast_models.files import write_atomically

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wattcast_models.artifact.config import ArtifactError
+from wattcast_models.artifact.folder import ArtifactError
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.files import write_atomically
 from wattcast_models.registry.registry import Registry, Version, read_checked

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from wattcast_models.artifact.files import shipped_artifact
+from wattcast_models.artifact.folder import shipped_artifact
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.data.readings import Building
 from wattcast_models.registry.model_refs import load_version

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wattcast_models.artifact.config import ArtifactError
-from wattcast_models.artifact.files import CONFIG, WEIGHTS
-from wattcast_models.artifact.predictor import Predictor
+from wattcast_models.artifact.folder import CONFIG, WEIGHTS, ArtifactError
+from wattcast_models.registry.sqlite_tables import StoredVersion, stored_model
 from wattcast_models.tracking.mlflow_store import NotInStore, StoreError, experiment, store_exists, with_client
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
+
+    from wattcast_models.artifact.predictor import Predictor
 
 EXPERIMENT = "wattcast-registered"
 FOLDER = "model"  # of the artifact in its run
@@ -65,6 +66,8 @@ class Registry:
         """The version numbers by alias; empty before the first registration."""
         if not store_exists(self.uri):
             return {}
+        if stored := stored_model(self.uri, self.name):
+            return stored.aliases
         try:
             return with_client(self.uri, lambda client: _numbers(client.get_registered_model(self.name).aliases))
         except NotInStore:
@@ -74,7 +77,8 @@ class Registry:
         """All versions, the newest first."""
         if not store_exists(self.uri):
             return []
-        entries = with_client(self.uri, lambda client: _all_versions(client, f"name = '{self.name}'"))
+        stored = stored_model(self.uri, self.name)
+        entries = stored.versions if stored else with_client(self.uri, self._all_versions)
         return sorted((_version(entry) for entry in entries), key=lambda version: -version.number)
 
     def version(self, number: int) -> Version:
@@ -91,6 +95,8 @@ class Registry:
         Raises:
             ArtifactError: the artifact cannot be used, or another artifact has its name and version.
         """
+        from wattcast_models.artifact.predictor import Predictor  # torch takes seconds to import
+
         predictor, sha256 = Predictor.read(folder), config_sha256(folder)
         for version in self.versions():
             if version.config_sha256 == sha256:
@@ -103,7 +109,7 @@ class Registry:
         tags = dict(zip(TAGS, (predictor.name, predictor.version, sha256), strict=True))
         return _version(with_client(self.uri, lambda client: self._create_version(client, folder, tags)))
 
-    def fetch(self, version: Version, folder: Path) -> Predictor:
+    def fetch(self, version: Version, folder: Path) -> "Predictor":
         """Download the artifact of a version into `folder`, which must not exist, and read it.
 
         Raises:
@@ -132,6 +138,16 @@ class Registry:
         key, value = EVENT_PREFIX + event.at, json.dumps(asdict(event))
         with_client(self.uri, lambda client: client.set_model_version_tag(self.name, str(version.number), key, value))
 
+    def _all_versions(self, client: Any) -> list[Any]:
+        """The versions of all pages of the answer."""
+        query = f"name = '{self.name}'"
+        page = client.search_model_versions(query)
+        versions = list(page)
+        while page.token:
+            page = client.search_model_versions(query, page_token=page.token)
+            versions += page
+        return versions
+
     def _create_version(self, client: Any, folder: Path, tags: Mapping[str, str]) -> "ModelVersion":
         from mlflow.exceptions import MlflowException
 
@@ -155,8 +171,10 @@ def config_sha256(folder: Path) -> str:
         raise ArtifactError(f"{folder} is no model artifact: {error.strerror}: {error.filename}") from error
 
 
-def read_checked(folder: Path, sha256: str) -> Predictor:
+def read_checked(folder: Path, sha256: str) -> "Predictor":
     """The model in this folder; ArtifactError unless its config has this sha256."""
+    from wattcast_models.artifact.predictor import Predictor
+
     if config_sha256(folder) != sha256:
         raise ArtifactError(f"{folder / CONFIG} is not the file that was registered: its sha256 differs.")
     return Predictor.read(folder)
@@ -175,17 +193,7 @@ def _numbers(aliases: Mapping[str, Any]) -> dict[str, int]:
     return {str(alias): int(number) for alias, number in aliases.items()}
 
 
-def _all_versions(client: Any, query: str) -> list[Any]:
-    """The versions of all pages of the answer."""
-    page = client.search_model_versions(query)
-    versions = list(page)
-    while page.token:
-        page = client.search_model_versions(query, page_token=page.token)
-        versions += page
-    return versions
-
-
-def _version(entry: "ModelVersion") -> Version:
+def _version(entry: "ModelVersion | StoredVersion") -> Version:
     """Raises StoreError for a version that Wattcast did not register."""
     try:
         events = [

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.commands import Wattcast
 
-from wattcast_models.artifact.files import shipped_artifact
+from wattcast_models.artifact.folder import shipped_artifact
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from wattcast.monitoring.alerting.rules import load_alert_rules
 from wattcast.monitoring.measures import meter_health
 from wattcast.monitoring.measures.drift import FEATURES, TrainingReference, input_drift, temperature_off_site
 from wattcast.monitoring.measures.forecast_errors import accuracy_measurements, error_sums
-from wattcast_models.artifact.files import shipped_artifact
+from wattcast_models.artifact.folder import shipped_artifact
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.artifact.reference import training_reference
 from wattcast_models.data.readings import Building, buildings_from_readings

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from wattcast_models.artifact.card import NEVER_STATED, model_card
-from wattcast_models.artifact.files import CONFIG, shipped_artifact
+from wattcast_models.artifact.folder import CONFIG, shipped_artifact
 
 CARD = shipped_artifact() / "MODEL_CARD.md"
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from wattcast_models.artifact.config import ArtifactError
-from wattcast_models.artifact.files import read_artifact, save_artifact, shipped_artifact
+from wattcast_models.artifact.files import read_artifact, save_artifact
+from wattcast_models.artifact.folder import ArtifactError, shipped_artifact
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.artifact.weights import build_network, weights_bytes
 

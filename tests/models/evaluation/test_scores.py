@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wattcast_models.artifact.files import shipped_artifact
+from wattcast_models.artifact.folder import shipped_artifact
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.data.readings import Building, read_buildings
 from wattcast_models.data.synthetic import synthetic_buildings

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from wattcast_models.artifact.config import ArtifactError, check_config
+from wattcast_models.artifact.config import check_config
 from wattcast_models.artifact.files import read_artifact
+from wattcast_models.artifact.folder import ArtifactError
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.artifact.weights import build_network, weights_bytes
 from wattcast_models.networks.bias_correction import bias_correction, hindcast_inputs

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from wattcast_models.artifact.files import CONFIG, extend_config, shipped_artifact
+from wattcast_models.artifact.files import extend_config
+from wattcast_models.artifact.folder import CONFIG, shipped_artifact
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.data.closing import ClosingRules, trained_under
 from wattcast_models.registry.champions import Champions, ChampionSource, pin_artifact, unpin_artifact

@@ -1,17 +1,21 @@
 """The registry against a real MLflow store; away is a port at which nobody listens."""
 
 import json
+import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from wattcast_models.artifact.config import ArtifactError
+from wattcast_models.artifact.folder import ArtifactError
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.registry.registry import Event, Registry
-from wattcast_models.tracking.mlflow_store import NotInStore, StoreError, redact
+from wattcast_models.registry.sqlite_tables import stored_model
+from wattcast_models.tracking.mlflow_store import NotInStore, StoreError, redact, with_client
 
 AWAY = Registry("http://127.0.0.1:1")
 
@@ -75,6 +79,50 @@ def test_a_registry_that_nobody_wrote_to_is_empty_and_costs_no_import(tmp_path: 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("{} [] False\n", "")
     assert not (tmp_path / "none").exists()
+
+
+def test_rows_read_from_the_sqlite_file_are_those_of_mlflow(
+    registry: Registry, write_artifact: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = registry.register(write_artifact(0)), registry.register(write_artifact(1))
+    for alias in ("champion", "previous", "champion-site-nord"):
+        registry.set_alias(alias, second if alias == "previous" else first)
+    registry.record_event(second, Event("refused", "2026-01-01T00:00:00Z", "ann", "all buildings", figures={"a": 1.0}))
+    with_client(registry.uri, lambda client: client.create_registered_model("other"))
+    with_client(registry.uri, lambda client: client.delete_model_version(registry.name, "1"))
+    direct = stored_model(registry.uri, registry.name)
+    assert direct is not None, "MLflow's tables have another revision: compare the queries and set REVISION"
+    rows = registry.aliases(), registry.versions()
+    monkeypatch.setattr("wattcast_models.registry.registry.stored_model", lambda *_: None)
+    assert rows == (registry.aliases(), registry.versions())
+    assert [version.number for version in rows[1]] == [2]
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE alembic_version SET version_num = 'x'", "DROP TABLE model_version_tags", "DELETE FROM alembic_version"],
+)
+def test_tables_of_another_shape_are_left_to_mlflow(registry: Registry, change: str) -> None:
+    with closing(sqlite3.connect(registry.uri.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute(change)
+    assert stored_model(registry.uri, registry.name) is None
+
+
+def test_a_store_with_workspaces_is_left_to_mlflow(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_WORKSPACE", "other")
+    assert stored_model(registry.uri, registry.name) is None
+
+
+def test_versions_are_listed_without_mlflow_and_torch(registry: Registry, write_artifact: Callable[..., Path]) -> None:
+    registry.register(write_artifact())
+    code = (
+        "import sys\nfrom wattcast.cli.main import main\nsys.argv = ['wattcast', 'models', 'list']\n"
+        "try:\n    main()\nfinally:\n    print(*({'torch', 'mlflow', 'pandas', 'pyspark'} & {*sys.modules}), file=sys.stderr)"
+    )
+    variables = os.environ | {"WATTCAST_MODEL__TRACKING_URI": registry.uri}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=variables)
+    assert (done.returncode, done.stderr) == (0, "\n")
+    assert "test v0" in done.stdout
 
 
 def test_a_new_store_is_made_without_a_word(write_artifact: Callable[..., Path], tmp_path: Path) -> None:

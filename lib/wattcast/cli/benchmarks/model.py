@@ -13,7 +13,7 @@ import typer
 from rich.progress import track
 
 from wattcast.cli.bad_input import exit_on_bad_input
-from wattcast_models.artifact.files import shipped_artifact
+from wattcast_models.artifact.folder import shipped_artifact
 from wattcast_models.artifact.predictor import NETWORKS, ROWS_AT_ONCE, Predictor
 from wattcast_models.data.readings import Building
 from wattcast_models.data.synthetic import synthetic_buildings

@@ -5,7 +5,7 @@ from wattcast.cli.models import backtest_options as options
 from wattcast.cli.models.backtest_output import summary_table
 from wattcast.cli.models.backtest_run import BacktestRequest, run_backtest
 from wattcast.terminal.console import show
-from wattcast_models.artifact.files import shipped_artifact
+from wattcast_models.artifact.folder import shipped_artifact
 from wattcast_models.data.rolling import UNKNOWN, Rolling
 
 

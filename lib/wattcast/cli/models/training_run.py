@@ -12,8 +12,8 @@ import typer
 from wattcast.cli.models.closing import closing_rules
 from wattcast.cli.models.provenance import data_entries, data_remarks, model_entries, origin_entries
 from wattcast.settings import project_folder, settings
-from wattcast_models.artifact.config import ArtifactError
 from wattcast_models.artifact.files import read_artifact, save_artifact
+from wattcast_models.artifact.folder import ArtifactError
 from wattcast_models.artifact.predictor import checked_device
 from wattcast_models.artifact.reference import training_reference
 from wattcast_models.data.closing import ClosingRules, trained_under

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from wattcast.settings import Settings
-from wattcast_models.artifact.files import extend_config, read_artifact, shipped_artifact
+from wattcast_models.artifact.files import extend_config, read_artifact
+from wattcast_models.artifact.folder import shipped_artifact
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.artifact.reference import training_reference
 from wattcast_models.data.closing import ClosingRules

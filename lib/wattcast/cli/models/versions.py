@@ -1,31 +1,22 @@
-"""`wattcast models`: register, compare, promote and roll back versions of models, or pin an artifact on this machine."""
+"""`wattcast models`: register, compare, promote and roll back versions of models, or pin an artifact on this machine.
+
+A command imports what it needs when it runs: whatever loads a model needs torch, which takes seconds.
+"""
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markdown import Markdown
 from typer.core import TyperGroup
 
-from wattcast.cli.models.closing import closing_rules
-from wattcast.cli.models.version_actions import (
-    PromotionRequest,
-    VersionStore,
-    add_training_reference,
-    gate_decision,
-    promote_version,
-    requested_scope,
-)
 from wattcast.errors import FAILED, message, refuse
-from wattcast.settings import settings
 from wattcast.terminal.console import show as print_table
-from wattcast_models.artifact.card import model_card
-from wattcast_models.data.readings import read_buildings
-from wattcast_models.registry import champions, promotion
 from wattcast_models.registry.model_refs import MODEL_REF_HELP
-from wattcast_models.registry.model_tables import config_table, decision_table, events_table, versions_table
-from wattcast_models.registry.scopes import Scope
+
+if TYPE_CHECKING:
+    from wattcast.cli.models.version_actions import VersionStore
+    from wattcast_models.registry.scopes import Scope
 
 
 class ModelCommands(TyperGroup):
@@ -60,6 +51,8 @@ BuildingId = Annotated[str, typer.Option(help="Only for this building.")]
 @app.command()
 def register(folder: ArtifactFolder) -> None:
     """Add an artifact to the registry."""
+    from wattcast_models.registry import promotion
+
     version = promotion.register(_store().registry, folder)
     print(f"Registered as {version}. To let the gate decide: wattcast models promote {version.number} --data FILE")
 
@@ -67,13 +60,20 @@ def register(folder: ArtifactFolder) -> None:
 @app.command("list")
 def list_versions() -> None:
     """List the registered versions and the buildings that they forecast."""
-    registry = _store().registry
+    from wattcast.settings import settings
+    from wattcast_models.registry.model_tables import versions_table
+    from wattcast_models.registry.registry import Registry
+
+    current = settings()
+    registry = Registry(current.tracking_uri, current.model.registered_name)
     print_table(versions_table(registry.versions(), registry.aliases()))
 
 
 @app.command()
 def show(version: MaybeModelRef = "") -> None:
     """Show the config of a model and the history of its version."""
+    from wattcast_models.registry.model_tables import config_table, events_table
+
     store = _store()
     model = store.model(version) if version else store.current_model()
     print(f"{model.predictor.name} {model.predictor.version}" + ("" if version else f", {store.current_reason()}"))
@@ -85,6 +85,11 @@ def show(version: MaybeModelRef = "") -> None:
 @app.command()
 def compare(a: ModelRef, b: ModelRef, data: Data, buildings_file: Metadata = None) -> None:
     """Show how the gate would decide on A as the challenger of B."""
+    from wattcast.cli.models.closing import closing_rules
+    from wattcast.cli.models.version_actions import gate_decision
+    from wattcast_models.data.readings import read_buildings
+    from wattcast_models.registry.model_tables import decision_table
+
     store = _store()
     challenger, champion = store.model(a), store.model(b)
     buildings = read_buildings(data, buildings_file, closing=closing_rules())
@@ -105,6 +110,10 @@ def promote(
     reason: Annotated[str, typer.Option(help="Why the promotion is forced. Kept in the registry.")] = "",
 ) -> None:
     """Make a version the champion if the gate accepts it; exit status 1 if it does not."""
+    from wattcast.cli.models.closing import closing_rules
+    from wattcast.cli.models.version_actions import PromotionRequest, promote_version, requested_scope
+    from wattcast_models.registry import promotion
+
     scope = requested_scope(site, building)
     request = PromotionRequest(version, scope, data, buildings_file, force, reason.strip())
     event, challenger = promote_version(request, _store(), closing_rules())
@@ -119,6 +128,9 @@ def promote(
 @app.command()
 def rollback(site: Site = "", building: BuildingId = "") -> None:
     """Make the previous champion the champion again."""
+    from wattcast.cli.models.version_actions import requested_scope
+    from wattcast_models.registry import promotion
+
     scope = requested_scope(site, building)
     restored = promotion.rollback(_store().registry, scope)
     _print_champion(scope, f"{restored or 'that of all buildings'} again")
@@ -129,6 +141,8 @@ def export(
     version: ModelRef, folder: Annotated[Path, typer.Argument(help="Folder to create; it must not exist.")]
 ) -> None:
     """Write the artifact of a registered version into a folder."""
+    from wattcast_models.registry import promotion
+
     if folder.exists():
         raise promotion.PromotionError(f"{folder} exists already: name a new folder.")
     store = _store()
@@ -147,6 +161,8 @@ def use(
     ] = False,
 ) -> None:
     """Pin an artifact: it forecasts on this machine instead of any champion until `use --champion`."""
+    from wattcast_models.registry import champions, promotion
+
     if (folder is None) != champion:
         raise promotion.PromotionError("Name either the folder of an artifact or --champion.")
     store = _store()
@@ -164,6 +180,9 @@ def reference(
     data: Annotated[Path, typer.Option(help="The readings, or the table hourly_usage, on which it was trained.")],
 ) -> None:
     """Add the training reference, which drift alerts need, to an artifact that was trained before references existed."""
+    from wattcast.cli.models.closing import closing_rules
+    from wattcast.cli.models.version_actions import add_training_reference
+
     add_training_reference(folder, data, closing_rules())
     print(f"The training reference was added to {folder}.")
 
@@ -171,20 +190,26 @@ def reference(
 @app.command()
 def card(version: MaybeModelRef = "") -> None:
     """Print the model card as Markdown."""
+    from wattcast_models.artifact.card import model_card
+
     store = _store()
     text = model_card((store.model(version) if version else store.current_model()).predictor.config)
     if sys.stdout.isatty():
+        from rich.markdown import Markdown
+
         print_table(Markdown(text))
     else:
         print(text, end="")
 
 
-def _store() -> VersionStore:
-    current = settings()
-    return VersionStore.of(current)
+def _store() -> "VersionStore":
+    from wattcast.cli.models.version_actions import VersionStore
+    from wattcast.settings import settings
+
+    return VersionStore.of(settings())
 
 
-def _print_champion(scope: Scope, champion: str) -> None:
+def _print_champion(scope: "Scope", champion: str) -> None:
     print(f"Champion of {scope}: {champion}. Running jobs load it with their next batch.")
     store = _store()
     if folder := store.pinned_folder():

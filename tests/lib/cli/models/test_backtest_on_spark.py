@@ -12,7 +12,7 @@ from wattcast.cli.models.backtest_on_spark import SparkReadings, file_readings, 
 from wattcast.contracts import contract
 from wattcast.local.simulation.simulator import write_simulation
 from wattcast.runtime.context import Run
-from wattcast_models.artifact.files import shipped_artifact
+from wattcast_models.artifact.folder import shipped_artifact
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.data.closing import ClosingRules
 from wattcast_models.data.readings import read_buildings, read_metadata
