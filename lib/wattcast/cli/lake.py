@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -112,10 +112,19 @@ def sql(
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with a header.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="auto: DuckDB where the query is plain, else Spark; spark: Spark; duckdb: DuckDB or no answer."
+        ),
+    ] = "auto",
 ) -> None:
     """Query the tables and views by name, read-only."""
     if as_csv and as_json:
         refuse("Use either --csv or --json.")
-    from wattcast.terminal.query import print_query
+    from wattcast.terminal.query import Engine, print_query
 
-    print_query(query, max_rows=rows, output="csv" if as_csv else "json" if as_json else "table")
+    if engine not in [*Engine]:
+        refuse(f"There is no engine {engine}: choose from {', '.join(Engine)}.")
+    output: Literal["table", "csv", "json"] = "csv" if as_csv else "json" if as_json else "table"
+    print_query(query, max_rows=rows, output=output, engine=Engine(engine))

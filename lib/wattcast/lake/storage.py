@@ -1,8 +1,9 @@
 """Files under a folder or URI, through Spark's file systems."""
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pyspark.sql import SparkSession
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 class Storage(Protocol):
@@ -23,7 +24,7 @@ class Storage(Protocol):
 class SparkStorage:
     """Files as Spark reads and writes them."""
 
-    def __init__(self, spark: SparkSession, root: str) -> None:
+    def __init__(self, spark: "SparkSession", root: str) -> None:
         self._jvm: Any = spark._jvm
         self._conf, self.root = spark._jsparkSession.sessionState().newHadoopConf(), root
 

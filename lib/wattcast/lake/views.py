@@ -1,9 +1,12 @@
 """Views over the tables, by the names that SQL queries use."""
 
 from string import Template
+from typing import TYPE_CHECKING
 
 from wattcast.contracts import tables
-from wattcast.lake.tables import LakeTables
+
+if TYPE_CHECKING:
+    from wattcast.lake.tables import LakeTables
 
 # MAE, RMSE and so on of a group of scored hours. CV-RMSE and NMBE as in ASHRAE Guideline 14, without its correction for the
 # number of parameters; NMBE is positive where the forecasts are too high. The baselines are measured on the hours for which they
@@ -72,7 +75,7 @@ VIEWS = {
 }
 
 
-def register_views(lake: LakeTables) -> None:
+def register_views(lake: "LakeTables") -> None:
     """Register every table and view as a temporary view of this session; each stays at its version of now."""
     for table in tables():
         lake.table(table.name).createOrReplaceTempView(table.name)
@@ -80,7 +83,7 @@ def register_views(lake: LakeTables) -> None:
         lake.spark.sql(sql).createOrReplaceTempView(name)
 
 
-def publish_views(lake: LakeTables) -> None:
+def publish_views(lake: "LakeTables") -> None:
     """Create every table and view in the catalog, for all sessions of this application; each query reads the newest versions."""
     for table in tables():
         lake.spark.sql(f"CREATE OR REPLACE VIEW {table.name} AS TABLE delta.`{lake.path(table.name)}`")

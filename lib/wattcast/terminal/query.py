@@ -1,42 +1,56 @@
-"""`wattcast sql`: the rows of a read-only query."""
+"""`wattcast sql`: the rows of a read-only query, by DuckDB where the query is plain, else by Spark."""
 
+import logging
+from enum import StrEnum
 from typing import Literal
 
-from pyspark.errors import PySparkException
-
-from wattcast.contracts import tables
 from wattcast.errors import refuse
-from wattcast.lake.migration import inspect_tables
-from wattcast.lake.sql_gateway import read_only_session
-from wattcast.lake.views import VIEWS
-from wattcast.runtime.context import opened
-from wattcast.runtime.session import remove_secrets
+from wattcast.lake.duckdb_lake import QueryStopped, UnknownTable
+from wattcast.lake.plain_sql import NotPlain
 from wattcast.settings import settings
 from wattcast.terminal.console import show
-from wattcast.terminal.tables import print_csv, print_json, sql_table
+from wattcast.terminal.duckdb_query import duckdb_rows
+from wattcast.terminal.query_output import QueryRows, print_csv, print_json, sql_table, unknown_table
 
+log = logging.getLogger("wattcast.sql")
+
+Output = Literal["table", "csv", "json"]
 MAX_TABLE_ROWS = 100  # in a table, without another limit
 
 
-def print_query(query: str, *, max_rows: int | None, output: Literal["table", "csv", "json"]) -> None:
+class Engine(StrEnum):
+    """What answers a query."""
+
+    AUTO = "auto"
+    DUCKDB = "duckdb"
+    SPARK = "spark"
+
+
+def print_query(query: str, *, max_rows: int | None, output: Output, engine: Engine = Engine.AUTO) -> None:
     """Print the rows; a query that is wrong ends the program with one line."""
-    remove_secrets(settings())
-    with opened(name="sql", with_broker=False, prepare=inspect_tables) as run:
+    if engine != Engine.SPARK:
         try:
-            result = read_only_session(run.lake).sql(query)
-            if output == "table":
-                show(sql_table(result, max_rows or MAX_TABLE_ROWS))
-                return
-            limited = result.limit(max_rows) if max_rows else result
-            print_csv(limited) if output == "csv" else print_json(limited)
-        except PySparkException as error:
-            refuse(query_error(error))
+            with duckdb_rows(query, settings().lake_uri) as rows:
+                _print(rows, max_rows, output)
+            return
+        except UnknownTable as error:
+            refuse(unknown_table(f"`{error}`"))
+        except QueryStopped as error:
+            refuse(f"DuckDB stopped before the last row: {error}. Use --engine spark.")
+        except NotPlain as reason:
+            if engine == Engine.DUCKDB:
+                refuse(f"DuckDB does not answer this query: {reason}. Use --engine spark.")
+            log.info("Spark answers this query, which takes longer: %s.", reason)
+    from wattcast.terminal.spark_query import spark_rows  # takes seconds to import
+
+    with spark_rows(query) as frame:
+        _print(frame, max_rows, output)
 
 
-def query_error(error: PySparkException) -> str:
-    """What is wrong with a query, in one line."""
-    if error.getCondition() == "TABLE_OR_VIEW_NOT_FOUND":
-        name = (error.getMessageParameters() or {}).get("relationName", "of that name")
-        names = [*(table.name for table in tables()), *VIEWS]
-        return f"There is no table or view {name}: choose from {', '.join(names)}."
-    return next(line for line in str(error).split(";")[0].splitlines() if line.strip())
+def _print(rows: QueryRows, max_rows: int | None, output: Output) -> None:
+    if output == "table":
+        show(sql_table(rows, max_rows or MAX_TABLE_ROWS))
+    elif output == "csv":
+        print_csv(rows, max_rows)
+    else:
+        print_json(rows, max_rows)

@@ -1,12 +1,8 @@
-"""What the commands print: tables for people, CSV and JSON for other programs."""
+"""The tables that commands print: of contracts and of the audit."""
 
-import csv
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from rich import box
 from rich.table import Table
 
@@ -17,40 +13,6 @@ if TYPE_CHECKING:
     from wattcast.monitoring.measures.contract_checks import TableCheck
 
 UNREAD = "because they were deleted from the topic before they were read"
-
-
-def sql_table(rows: DataFrame, max_rows: int) -> Table:
-    """The first `max_rows` rows of a query; the caption says if there are more."""
-    taken = as_texts(rows).take(max_rows + 1)
-    table = Table(caption=f"the first {max_rows} rows" if len(taken) > max_rows else f"{len(taken)} rows")
-    for name in rows.columns:
-        table.add_column(plain(name), overflow="fold")
-    for row in taken[:max_rows]:
-        table.add_row(*map(plain, row))
-    return table
-
-
-def print_csv(rows: DataFrame) -> None:
-    """Print a header and all rows, streamed; a null is empty."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(rows.columns)
-    writer.writerows(as_texts(rows).toLocalIterator())
-
-
-def print_json(rows: DataFrame) -> None:
-    """Print all rows, streamed, as a JSON array with an object per line."""
-    objects = rows.select(F.to_json(F.struct("*"), {"ignoreNullFields": "false"}).alias("row"))
-    separator = "["
-    for row in objects.toLocalIterator():
-        print(separator, row["row"], sep="\n", end="")
-        separator = ","
-    print("\n]" if separator == "," else "[]")
-
-
-def as_texts(rows: DataFrame) -> DataFrame:
-    """Every value as Spark's text: times are in UTC, not in the time zone of this machine."""
-    names = [f"column_{number}" for number in range(len(rows.columns))]
-    return rows.toDF(*names).select(*(F.col(name).cast("string") for name in names))
 
 
 def contracts_table(checks: "Sequence[TableCheck]") -> Table:

@@ -44,7 +44,17 @@ def test_process_exits_with_the_status_and_one_line(
     assert "needs Java 17 or newer and JAVA_HOME" in result.line
 
 
-@pytest.mark.parametrize("command", [["run", "ingest", "--once"], ["sql", "SELECT 1"], ["up"], ["demo"], ["audit"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "ingest", "--once"],
+        ["sql", "--engine", "spark", "SELECT 1"],
+        ["sql", "SELECT 1 / 0"],
+        ["up"],
+        ["demo"],
+        ["audit"],
+    ],
+)
 def test_missing_java_is_one_line(
     command: list[str], wattcast: Wattcast, no_broker: dict[str, str], tmp_path: Path
 ) -> None:

@@ -5,7 +5,7 @@ from pyspark.errors import PySparkException
 
 from wattcast.lake.views import register_views
 from wattcast.runtime.context import Run
-from wattcast.terminal.query import query_error
+from wattcast.terminal.spark_query import query_error
 
 
 @pytest.mark.parametrize(
