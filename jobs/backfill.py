@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         champions = ChampionSource.configured(**run.settings.champions)
         hours, forecasts = backfill(run, request, champions.current)
         has_readings = bool(hours or run.lake.table("received_readings").head(1))
-    print(f"{request.span.purpose}: {hours} hours and {forecasts} forecasts added")
+    print(f"{request.span.purpose}: {hours} hours and {forecasts} forecasts added. Next: wattcast run score --once")
     if not has_readings:
         print("The lake has no readings yet: `wattcast run ingest` receives them.", file=sys.stderr)
 

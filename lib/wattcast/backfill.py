@@ -11,8 +11,6 @@ from datetime import timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from rich.markup import escape
-from rich.progress import Progress
 
 from wattcast.forecast.context import ModelOf
 from wattcast.forecast.origins import LIVE, OriginSpan
@@ -20,6 +18,7 @@ from wattcast.forecast.pending import pending_forecasts
 from wattcast.hourly.pending import pending_revisions
 from wattcast.hourly.selection import Touched
 from wattcast.lake.tables import Snapshot
+from wattcast.progress import progress
 from wattcast.runtime.context import Run
 from wattcast.times import HOUR, naive_hour
 
@@ -43,10 +42,11 @@ def backfill(run: Run, request: Backfill, model_of: Callable[[], ModelOf]) -> tu
     days = min(max(1, FORECASTS_PER_APPEND // (24 * count)), MAX_DAYS_PER_APPEND)
     spans = list(_parts(request.span, timedelta(days=days)))
     hours = forecasts = 0
-    with Progress() as progress:
-        for span in progress.track(spans, description=escape(f"backfill {request.span.purpose}")):
+    with progress(f"backfill {request.span.purpose}", total=len(spans)) as update:
+        for done, span in enumerate(spans, start=1):
             hours += _append_hours(run, span, request.buildings)
             forecasts += _append_forecasts(run, span, request.buildings, model_of())
+            update(done, f"{hours:,} hours and {forecasts:,} forecasts added")
     return hours, forecasts
 
 

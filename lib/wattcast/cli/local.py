@@ -77,16 +77,14 @@ def simulate(
     faults: Annotated[float, typer.Option(help="Share of readings with a sensor fault, from 0 to 0.5.")] = 0.0,
 ) -> None:
     """Write readings of simulated buildings to a file."""
-    from rich.progress import Progress
-
     from wattcast.local.simulation.simulator import write_simulation
+    from wattcast.progress import progress
 
-    with Progress() as progress:
-        task = progress.add_task("simulate", total=days)
+    with progress("simulate", total=days) as update:
         try:
             rows = write_simulation(
                 out, buildings=buildings, days=days, start=start.date(), interval_minutes=interval_minutes, seed=seed,
-                faults=faults, progress=lambda days_done: progress.update(task, completed=days_done),
+                faults=faults, progress=update,
             )  # fmt: skip
         except (ValueError, OSError) as error:
             refuse(message(error))

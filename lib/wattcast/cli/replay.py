@@ -30,19 +30,18 @@ def replay(
 
     They are sent in the order of their arrival, on request with faults.
     """
-    from rich.markup import escape
     from rich.pretty import pprint
-    from rich.progress import Progress
 
     from wattcast.local.replay.faults import Faults
     from wattcast.local.replay.replay_file import ReplayRequest, replay_file
+    from wattcast.progress import progress
 
     request = ReplayRequest(
         file=file, buildings_file=buildings_file, speed=speed, buildings=buildings, days=days, start=start, end=end,
         seed=seed, faults=Faults(disordered, delayed, duplicated, corrected, corrupted), naive_is_utc=naive_is_utc,
         resume=resume,
     )  # fmt: skip
-    with Progress() as progress:
-        task = progress.add_task(escape(f"replay {file.name}"), total=1.0)
-        counts = replay_file(request, progress=lambda share, _: progress.update(task, completed=share))
+    with progress(f"replay {file.name}") as update:
+        counts = replay_file(request, progress=lambda share, sent: update(share, f"{sent:,} records"))
     pprint(counts)
+    print("Next: wattcast run pipeline --once")

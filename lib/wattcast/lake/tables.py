@@ -6,6 +6,7 @@ one looks. A Delta transaction number, counted from the last append in the snaps
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -63,6 +64,7 @@ class LakeTables:
     def __init__(self, spark: SparkSession, settings: Settings, locks: LakeLocks) -> None:
         self.spark, self.settings, self.locks = spark, settings, locks
         self._checked: dict[str, str | None] = {}  # the damage of the log, by table
+        self.appended: Counter[str] = Counter()  # rows that this process has appended by `append`, by table
         self._newest: dict[str, NewestTimes] = {}  # by table
 
     def path(self, name: str) -> str:
@@ -136,6 +138,7 @@ class LakeTables:
                     writer = rows.write.format("delta").mode("append")
                     writer = writer.option("txnAppId", _append_id(name)).option("txnVersion", last_append + 1)
                     writer.save(self.path(name))
+                    self.appended[name] += count
                     if remembered.version == existing.version:
                         self._newest[name] = NewestTimes(existing.version + 1, remembered.times).with_newest(newest)
                 return int(count)

@@ -15,8 +15,10 @@ from wattcast.errors import FAILED, exit_on_user_error, sentence
 from wattcast.lake.checkpoints import CheckpointUnusable
 from wattcast.lake.delta_log import TableDamaged
 from wattcast.logs import configure_logging, log_failure
+from wattcast.progress import Ticker
 from wattcast.runtime.context import Run, opened
 from wattcast.runtime.health import progress_reports
+from wattcast.runtime.once_report import OnceReport
 from wattcast.runtime.options import streaming_options
 from wattcast.runtime.outage import Outage, run_through_outages
 from wattcast.runtime.supervision import QueryFailed, Stop, supervise
@@ -46,7 +48,7 @@ def run(*jobs: Job, name: str, argv: Sequence[str] | None = None) -> None:
     ):
         try:
             if options.once:
-                _run_once(current, jobs, stop)
+                _run_once(current, jobs, stop, name)
             else:
                 _run_continuously(current, jobs, stop, application)
         except (QueryFailed, CheckpointUnusable, TableDamaged) as error:
@@ -57,12 +59,20 @@ def run(*jobs: Job, name: str, argv: Sequence[str] | None = None) -> None:
             sys.exit(FAILED)
 
 
-def _run_once(run: Run, jobs: Sequence[Job], stop: Stop) -> None:
+def _run_once(run: Run, jobs: Sequence[Job], stop: Stop, name: str) -> None:
     """Job by job, since a job reads what the one before it has appended."""
-    for job in jobs:
-        supervise(job.start(run), stop)
-        if job.reconcile and not stop.is_set():
-            job.reconcile(run)
+    report = OnceReport(name, run.lake.appended, run.broker.offsets)
+    with Ticker(report.tick):
+        for job in jobs:
+            report.begin(job.name)
+            queries = job.start(run)
+            supervise(queries, stop, report.watch)
+            report.look(queries)
+            if stop.is_set():
+                break
+            if job.reconcile:
+                job.reconcile(run)
+    report.end(is_stopped=stop.is_set())
 
 
 def _run_continuously(run: Run, jobs: Sequence[Job], stop: Stop, application: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import time
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 from pyspark.sql.streaming.listener import (
@@ -17,6 +17,7 @@ from pyspark.sql.streaming.listener import (
 )
 
 from wattcast.measurements import combined, measurement_row
+from wattcast.runtime.batch_progress import lag_records
 from wattcast.times import naive_utc
 
 
@@ -33,8 +34,8 @@ class Progress:
     def of(cls, progress: Mapping[str, Any], at: float) -> "Progress":
         """From Spark's JSON report of a batch."""
         milliseconds = progress.get("durationMs", {}).get("triggerExecution", 0)
-        rate = progress.get("processedRowsPerSecond")
-        return cls(milliseconds / 1000, float(rate or 0.0), _lag_records(progress.get("sources", [])), at)
+        rate, lag = progress.get("processedRowsPerSecond"), lag_records(progress.get("sources", []))
+        return cls(milliseconds / 1000, float(rate or 0.0), None if lag is None else float(lag), at)
 
 
 class QueryProgress(StreamingQueryListener):
@@ -80,24 +81,3 @@ def _measurements(query: str, progress: Progress) -> pd.DataFrame:
     if progress.lag_records is not None:
         rows.append(measurement_row("stream_lag_records", "query", query, progress.lag_records))
     return combined(rows).assign(as_of=naive_utc(datetime.fromtimestamp(progress.at, UTC)))
-
-
-def _lag_records(sources: list[Mapping[str, Any]]) -> float | None:
-    """Records between the end of the batch and the end of the topics, over all Kafka sources; None without one."""
-    lags = [_source_lag(source) for source in sources if "Kafka" in str(source.get("description"))]
-    return float(sum(lags)) if lags else None
-
-
-def _source_lag(source: Mapping[str, Any]) -> int:
-    read = _offsets(source.get("endOffset"))
-    return sum(
-        int(end) - read.get(topic, {}).get(partition, int(end))
-        for topic, ends in _offsets(source.get("latestOffset")).items()
-        for partition, end in ends.items()
-    )
-
-
-def _offsets(offsets: Any) -> dict[str, dict[str, int]]:
-    """Offsets by topic and partition; Spark reports them as an object or as its JSON text."""
-    parsed = json.loads(offsets) if isinstance(offsets, str) else offsets
-    return cast("dict[str, dict[str, int]]", parsed) if isinstance(parsed, dict) else {}

@@ -13,6 +13,7 @@ import psutil
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
+from wattcast.runtime.java_output import without_module_warning
 from wattcast.settings import S3_SCHEMES, Settings, project_folder, secret_variables, spark_conf
 
 SECRET_WORDS = ("PASSWORD", "SECRET", "TOKEN", "CREDENTIAL", "ACCESS_KEY")  # in the names of variables with secrets
@@ -30,7 +31,7 @@ def spark_session(settings: Settings, *, name: str) -> SparkSession:
     builder = SparkSession.builder.appName(name)
     for key, value in (_object_store_conf() | ({} if is_submitted() else _local_conf(settings))).items():
         builder = builder.config(key, value)
-    with _no_orphan():
+    with _no_orphan(), without_module_warning():
         spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # they repeat each error as JSON
@@ -75,7 +76,8 @@ def small_session(settings: Settings, *, name: str) -> SparkSession:
     builder = SparkSession.builder.appName(name)
     for key, value in conf.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    with without_module_warning():
+        return builder.getOrCreate()
 
 
 def remove_secrets(settings: Settings) -> None:

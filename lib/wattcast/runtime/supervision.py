@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pyspark.sql.streaming.query import StreamingQuery
@@ -39,8 +39,11 @@ class Stop(threading.Event):
                 signal.signal(number, handler)
 
 
-def supervise(queries: Sequence[StreamingQuery], stop: Stop) -> None:
-    """Wait until all queries end, one fails or `stop` is set; then stop the others between two batches.
+def supervise(
+    queries: Sequence[StreamingQuery], stop: Stop, watch: Callable[[Sequence[StreamingQuery]], None] = lambda _: None
+) -> None:
+    """Wait until all queries end, one fails or `stop` is set; then stop the others between two batches. `watch` is called while
+    they run.
 
     Raises:
         QueryFailed: a query has failed.
@@ -48,6 +51,7 @@ def supervise(queries: Sequence[StreamingQuery], stop: Stop) -> None:
     while any(query.isActive for query in queries) and not stop.wait(POLL_SECONDS):
         if failed_query(queries):
             break
+        watch(queries)
     stop_queries(queries)
     raise_failure(queries)
 

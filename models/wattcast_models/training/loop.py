@@ -29,6 +29,7 @@ SAVED_ATTRIBUTES = ("step", "loss", "averaged", "best_weights", "best_loss", "be
 SAVED_STATES = ("network", "optimizer", "schedule")
 
 OnCheck = Callable[[int, Mapping[str, float]], None]
+OnStep = Callable[[int, str], None]
 
 
 class Diverged(ValueError):
@@ -54,18 +55,21 @@ def train(
     device: str = "cpu",
     show_progress: bool = True,
     on_check: OnCheck = lambda step, losses: None,
+    on_step: OnStep = lambda step, losses: None,
 ) -> TrainedModel:
     """A network trained on all buildings together; ValueError if there are too few data, Diverged if the loss is not finite.
 
     The same seed, data and options give the same weights, unless the time limit ends the run. With a `checkpoint` file, a run
     that was killed continues from its last check and ends with the same weights; a finished run removes the file. A checkpoint
     that is unreadable or of other data or options is a ValueError, or is removed with `begin_anew`. `on_check` receives the step
-    and the losses, in scaled units, of each check.
+    and the losses, in scaled units, of each check, `on_step` after each step their text.
     """
     run = TrainingRun.start(buildings, options, device)
     if checkpoint and begin_anew:
         run.discard_stale_checkpoint(checkpoint)
-    run.resume(checkpoint=checkpoint, minutes=options.minutes, show_progress=show_progress, on_check=on_check)
+    run.resume(
+        checkpoint=checkpoint, minutes=options.minutes, show_progress=show_progress, on_check=on_check, on_step=on_step
+    )
     return run.finish(checkpoint)
 
 
@@ -115,6 +119,7 @@ class TrainingRun:
         checkpoint: Path | None = None,
         show_progress: bool = False,
         on_check: OnCheck = lambda step, losses: None,
+        on_step: OnStep = lambda step, losses: None,
     ) -> None:
         """Train, from the checkpoint if it exists, until the run or the time is over; write a checkpoint at each check."""
         if checkpoint and checkpoint.exists():
@@ -138,6 +143,7 @@ class TrainingRun:
                 # progress and time limit
                 losses_text = f"loss {self.loss:.4f}, validation loss {self.best_loss:.4f}"
                 progress.update(task, completed=self.step, loss=losses_text)
+                on_step(self.step, losses_text)
                 if is_time_over:
                     break
 

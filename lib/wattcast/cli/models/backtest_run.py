@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rich.progress import track
-
 from wattcast.cli.models.backtest_options import HOURLY_USAGE
 from wattcast.cli.models.backtest_output import evaluation_entry, write_json
 from wattcast.cli.models.closing import closing_rules
+from wattcast.progress import progress
 from wattcast_models.artifact.files import extend_config
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.data.readings import Building, building_ids, read_buildings
@@ -57,8 +56,12 @@ class LocalReadings:
     buildings: list[Building]
 
     def results(self, methods: Sequence[Method], rolling: Rolling) -> Results:
-        parts = (building_error_sums(building, methods, rolling) for building in self.buildings)
-        return Results.from_parts(track(parts, "backtest", total=len(self.buildings)))
+        parts = []
+        with progress("backtest", total=len(self.buildings)) as update:
+            for building in self.buildings:
+                parts.append(building_error_sums(building, methods, rolling))
+                update(len(parts), f"{len(parts)} of {len(self.buildings)} buildings")
+        return Results.from_parts(parts)
 
     def building(self, building_id: str) -> Building:
         return next(building for building in self.buildings if building.building_id == building_id)
@@ -101,7 +104,8 @@ def _local_readings(
 ) -> Iterator[ReadingsSource]:
     if str(data) == HOURLY_USAGE and not data.exists():
         raise ValueError(f"{HOURLY_USAGE} is a table that only Spark can read: add --spark.")
-    buildings = read_buildings(data, buildings_file, closing=closing_rules())
+    with progress("reading the data", total=None):
+        buildings = read_buildings(data, buildings_file, closing=closing_rules())
     if requested_ids:
         buildings = [building for building in buildings if building.building_id in requested_ids]
     if missing_ids := set(requested_ids) - {building.building_id for building in buildings}:

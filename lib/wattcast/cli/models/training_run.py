@@ -1,5 +1,6 @@
 """A training run of `wattcast train`: read the data, train, write the artifact, register and promote it."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -11,6 +12,7 @@ import typer
 
 from wattcast.cli.models.closing import closing_rules
 from wattcast.cli.models.provenance import data_entries, data_remarks, model_entries, origin_entries
+from wattcast.progress import progress
 from wattcast.settings import project_folder, settings
 from wattcast_models.artifact.files import read_artifact, save_artifact
 from wattcast_models.artifact.folder import ArtifactError
@@ -69,12 +71,15 @@ def run_training(request: TrainingRequest) -> None:
     options, closing = training_options(request), closing_rules()
     trainer = _trainer(request)
     source = training_data(request, options, closing)
-    buildings = source.recorded_buildings()
+    with progress("reading the data", total=None):
+        buildings = source.recorded_buildings()
     for remark in data_remarks(buildings):
         typer.echo(remark)
     config = _train_artifact(request, options, source, buildings, trainer, closing)
     metrics = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in config["metrics"].items())
     typer.echo(f"{config['name']} {config['version']} is in {request.out}: {metrics}.")
+    if not request.is_registered:
+        typer.echo(f"Next: wattcast backtest --data FILE --model {request.out}, or wattcast models use {request.out}")
     if request.is_registered:
         registry = Registry(settings().tracking_uri, settings().model.registered_name)
         version = registered_version(registry, request.out, has_given_version=bool(request.model_version))
@@ -120,9 +125,7 @@ def _trainer(request: TrainingRequest) -> Trainer:
     """The function that trains, in this process or in several; ValueError if it cannot run on this machine."""
     device = checked_device(request.device)
     if request.processes == 1:
-        return lambda source, buildings, options, checkpoint, on_check: train(
-            buildings, options, checkpoint=checkpoint, begin_anew=request.begin_anew, device=device, on_check=on_check
-        )
+        return partial(_train_here, request.begin_anew, device)
     if device != "cpu":
         raise ValueError("--processes works on the CPU only: leave out --device.")
     try:
@@ -130,6 +133,24 @@ def _trainer(request: TrainingRequest) -> Trainer:
     except ImportError as error:
         raise ValueError(f"--processes needs pyspark and its TorchDistributor: {error}.") from error
     return partial(train_on_spark, request.processes, begin_anew=request.begin_anew)
+
+
+def _train_here(
+    begin_anew: bool, device: str, _source: TrainingData, buildings: list[Building], options: TrainingOptions,
+    checkpoint: Path, on_check: OnCheck,
+) -> TrainedModel:  # fmt: skip
+    """Train in this process and show how far it is: by its steps, or by its time limit where that ends it earlier."""
+    started = time.monotonic()
+    with progress("training") as update:
+
+        def on_step(step: int, losses: str) -> None:
+            share_of_time = (time.monotonic() - started) / (60 * options.minutes)
+            update(max(step / options.steps, share_of_time), f"step {step}, {losses}")
+
+        return train(
+            buildings, options, checkpoint=checkpoint, begin_anew=begin_anew, device=device, on_check=on_check,
+            on_step=on_step, show_progress=False,
+        )  # fmt: skip
 
 
 def _train_artifact(
