@@ -51,6 +51,14 @@ def damaged_commit(storage: Storage, sizes: Mapping[int, int]) -> str | None:
     return None
 
 
+def damage_since_checkpoint(storage: Storage) -> str | None:
+    """The first damaged commit that readers of a table need, and how; None if none is, or if there is no table."""
+    files = storage.sizes(FOLDER)
+    checkpoint = max(versions(files, CHECKPOINT), default=-1)
+    commits = {version: size for version, size in versions(files, COMMIT).items() if version > checkpoint}
+    return damaged_commit(storage, commits)
+
+
 def log_faults(storage: Storage) -> Iterator[str]:
     """The faults of the log of a table, each a sentence."""
     sizes = storage.sizes(FOLDER)

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from wattcast.contracts import tables
 from wattcast.lake import reader
-from wattcast.lake.delta_log import CHECKPOINT, COMMIT, FOLDER, damaged_commit, versions
+from wattcast.lake.delta_log import damage_since_checkpoint
 from wattcast.lake.plain_sql import NAMES_OF_SPARK, Node, NotPlain, check_text, check_tree, select_node, table_names
 from wattcast.lake.views import VIEWS
 
@@ -131,11 +131,7 @@ def _with_sources(names: Iterable[str]) -> list[str]:
 
 def _dataset(lake_uri: str, name: str) -> object:
     """The newest version of a table whose log is whole; Spark creates or reports any other."""
-    storage = reader.UriStorage(f"{lake_uri}/{name}")
-    files = storage.sizes(FOLDER)
-    checkpoint = max(versions(files, CHECKPOINT), default=-1)
-    commits = {version: size for version, size in versions(files, COMMIT).items() if version > checkpoint}
-    if damage := damaged_commit(storage, commits):
+    if damage := damage_since_checkpoint(reader.UriStorage(f"{lake_uri}/{name}")):
         raise NotPlain(f"the table {name} is damaged: {damage}")
     try:
         return reader.table(lake_uri, name)

@@ -6,12 +6,12 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
-
-from py4j.protocol import Py4JError
-from pyspark.sql import SparkSession
+from typing import TYPE_CHECKING, Any
 
 from wattcast.errors import FAILED
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 HALT_SECONDS = 2
 
@@ -26,8 +26,10 @@ def end_process(reason: str, *, halt: Callable[[], None] | None = None) -> None:
     os._exit(FAILED)
 
 
-def halt_jvm(spark: SparkSession) -> None:
+def halt_jvm(spark: "SparkSession") -> None:
     """Halt the JVM of a session at once, so that it commits no batch that it is processing."""
+    from py4j.protocol import Py4JError
+
     logging.disable(
         logging.CRITICAL
     )  # py4j logs, by several loggers, that the JVM does not answer; the reason is printed

@@ -5,9 +5,8 @@ import platform
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlparse
-
-from pyspark.sql import SparkSession
 
 from wattcast.lake.file_locks import FileLocks
 from wattcast.lake.halt import end_process, halt_jvm
@@ -16,12 +15,15 @@ from wattcast.lake.leases import Leases
 from wattcast.lake.locks import LakeLocks, ThreadLocks, UnsafeLake, lock_refusal
 from wattcast.settings import S3_SCHEMES, Settings
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # of a pod, where it has one
 LEASE_SECONDS = 30
 SINGLE_DRIVER = "S3SingleDriverLogStore"  # Delta's own for S3: it keeps the order of commits within one JVM only
 
 
-def lake_locks(spark: SparkSession, settings: Settings) -> LakeLocks:
+def lake_locks(spark: "SparkSession", settings: Settings) -> LakeLocks:
     """The locks of a lake for one Spark application, chosen at the first lock. A lost Lease ends the process and its JVM."""
 
     def choose() -> ThreadLocks:

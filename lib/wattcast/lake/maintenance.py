@@ -18,7 +18,8 @@ from pyspark.sql import functions as F
 
 from wattcast.contracts import contract
 from wattcast.lake.locks import TableHasAWriter
-from wattcast.lake.tables import LakeTables, table_properties
+from wattcast.lake.table_definition import table_properties
+from wattcast.lake.tables import LakeTables
 from wattcast.times import now_utc
 
 log = logging.getLogger("wattcast.lake.maintenance")

@@ -11,7 +11,8 @@ from wattcast.lake.delta_log import TableDamaged
 from wattcast.lake.rewriting import rewrite
 from wattcast.lake.schema_changes import Action, Difference, differences
 from wattcast.lake.storage import SparkStorage
-from wattcast.lake.tables import CONTRACT_VERSION, LakeTables
+from wattcast.lake.table_definition import CONTRACT_VERSION
+from wattcast.lake.tables import LakeTables
 
 log = logging.getLogger("wattcast.lake")
 

@@ -26,12 +26,10 @@ from wattcast.lake.delta_log import COMMIT, TableDamaged, damaged_commit, versio
 from wattcast.lake.locks import LakeLocks
 from wattcast.lake.schema_changes import ColumnType, TableShape
 from wattcast.lake.storage import SparkStorage
+from wattcast.lake.table_definition import CONTRACT_VERSION, rows_in_columns, table_properties
 from wattcast.settings import Settings
 
 log = logging.getLogger("wattcast.lake")
-
-RETENTION = "interval 30 days"
-CONTRACT_VERSION = "wattcast.contractVersion"  # the property of a table: for which version it was created or migrated
 
 
 @dataclass(frozen=True)
@@ -111,8 +109,7 @@ class LakeTables:
     def frame(self, name: str, rows: pd.DataFrame) -> DataFrame:
         """Pandas rows in the columns and types of a table; a column that `rows` lacks is null."""
         table = contract(name)
-        values = rows.reindex(columns=list(table.column_names)).astype(object)
-        values = values.mask(values.isna(), other=None)
+        values = rows_in_columns(table, rows)
         records = [tuple(map(_python_value, row)) for row in values.itertuples(index=False)]
         return self.spark.createDataFrame(records, table.schema)
 
@@ -257,15 +254,6 @@ class LakeTables:
             if known_cause(error) is None:
                 raise
             raise TableDamaged(f"The table {self.path(name)} cannot be read: {explanation(error)}.") from error
-
-
-def table_properties(table: Contract) -> dict[str, str]:
-    """The Delta properties of a table: whether it is append-only, and how long files stay for slow streams and time travel."""
-    return {
-        "delta.deletedFileRetentionDuration": RETENTION,
-        "delta.logRetentionDuration": RETENTION,
-        "delta.appendOnly": "true" if table.properties.get("appendOnly", True) else "false",
-    }
 
 
 def _last_transaction(delta_snapshot: Any, application: str) -> int:
