@@ -62,14 +62,11 @@ def audit(
     Exit 1 if not.
     """
     from wattcast.ingest.audit import as_json as audit_json
-    from wattcast.ingest.audit import audit
-    from wattcast.lake.migration import inspect_tables
-    from wattcast.runtime.context import opened
+    from wattcast.terminal.audit import audited_partitions
     from wattcast.terminal.console import show
     from wattcast.terminal.tables import audit_table
 
-    with opened(name="audit", prepare=inspect_tables) as run:
-        partitions = audit(run, recheck=recheck)
+    partitions = audited_partitions(recheck=recheck)
     print(audit_json(partitions)) if as_json else show(audit_table(partitions))
     sys.exit(0 if all(partition.is_clean for partition in partitions) else FAILED)
 

@@ -6,25 +6,22 @@ longer be verified. Rows that were erased with their building are accounted for 
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from kafka import KafkaConsumer, TopicPartition
-from pyspark.sql import DataFrame
-from pyspark.sql import Window as W
-from pyspark.sql import functions as F
 
-from wattcast.contracts import contract
-from wattcast.ingest.quotas import QUOTA_EXCEEDED
-from wattcast.ingest.topics import stored_source
-from wattcast.ingest.validation import received_rows
-from wattcast.lake.offsets import received_ranges
-from wattcast.runtime.context import Run
+from wattcast.broker import Broker
+from wattcast.ingest.ledger import Ledger, PartitionCounts, duckdb_ledger
+from wattcast.runtime.connection import connected
+from wattcast.settings import Settings
+
+if TYPE_CHECKING:
+    from wattcast.runtime.context import Run
 
 PROBE_SECONDS = 30
 MAX_LISTED_LOSSES = 20
-OFFSET_KEY = ["kafka_partition", "kafka_offset"]
-DECISION = ["accepted", "rejected_for"]
 JSON_KEYS = {
     "log_start": "begins",
     "log_end": "ends",
@@ -91,14 +88,35 @@ class _Source:
     table: str
 
 
-def audit(run: Run, *, recheck: bool = False) -> list[PartitionAudit]:
-    """The audit of both received topics; with `recheck` the records are read and checked again."""
-    kafka = run.settings.kafka
-    sources = (
-        _Source(kafka.readings_topic, "readings", "received_readings"),
-        _Source(kafka.weather_forecasts_topic, "weather-forecasts", "received_weather_forecasts"),
-    )
-    return [partition for source in sources for partition in _partition_audits(run, source, recheck)]
+def audit(run: "Run", *, recheck: bool = False) -> list[PartitionAudit]:
+    """The audit of both received topics by Spark; with `recheck` the records are read and checked again."""
+    from wattcast.ingest.ledger_on_spark import decided_differently, spark_ledger
+
+    partitions = []
+    for source in _sources(run.settings):
+        ledger = spark_ledger(run, source.table, source.topic)
+        different = (
+            decided_differently(run, table=source.table, topic=source.topic, rules=source.rules, counts=ledger.counts)
+            if recheck
+            else None
+        )
+        partitions += _partition_audits(run.broker, source.topic, ledger, different)
+    return partitions
+
+
+def audit_without_spark(current: Settings) -> list[PartitionAudit]:
+    """The audit of both received topics by DuckDB over delta-rs.
+
+    Raises:
+        NeedsSpark: a table does not exist or is damaged, or DuckDB cannot answer.
+    """
+    ledgers = {
+        source.topic: duckdb_ledger(current.lake_uri, source.table, source.topic) for source in _sources(current)
+    }
+    broker = Broker(connected(current).kafka)
+    return [
+        partition for topic, ledger in ledgers.items() for partition in _partition_audits(broker, topic, ledger, None)
+    ]
 
 
 def as_json(partitions: list[PartitionAudit]) -> str:
@@ -111,20 +129,23 @@ def as_json(partitions: list[PartitionAudit]) -> str:
     return json.dumps({"clean": all(partition.is_clean for partition in partitions), "partitions": rows}, indent=2)
 
 
-def _partition_audits(run: Run, source: _Source, recheck: bool) -> list[PartitionAudit]:
-    is_of_topic = F.col("kafka_topic") == source.topic
-    # The rows first: an erasure records their offsets before it deletes them.
-    rows = run.lake.snapshot(source.table).frame.where(is_of_topic)
-    received = received_ranges(rows, run.lake.snapshot("erasures").frame.where(is_of_topic))
-    counts, gaps = _counts(rows, received), _gaps(received)
-    logs = _logs(run, source, counts)
-    different = _decided_differently(run, rows, source, counts) if recheck else {}
-    consumer = run.broker.consumer(max_poll_records=1)
+def _sources(current: Settings) -> tuple[_Source, _Source]:
+    return (
+        _Source(current.kafka.readings_topic, "readings", "received_readings"),
+        _Source(current.kafka.weather_forecasts_topic, "weather-forecasts", "received_weather_forecasts"),
+    )
+
+
+def _partition_audits(
+    broker: Broker, topic: str, ledger: Ledger, different: Mapping[int, int] | None
+) -> list[PartitionAudit]:
+    """`different` counts, by partition, the rows that today's rules decide differently; None if that was not checked."""
+    logs, consumer = _logs(broker, topic, ledger), broker.consumer(max_poll_records=1)
     try:
         return [
             _partition_audit(
-                consumer, TopicPartition(source.topic, number), log, counts.get(number), gaps.get(number, []),
-                different.get(number, 0) if recheck else None,
+                consumer, TopicPartition(topic, number), log, ledger.counts.get(number), ledger.gaps.get(number, []),
+                None if different is None else different.get(number, 0),
             )
             for number, log in sorted(logs.items())
         ]  # fmt: skip
@@ -132,49 +153,24 @@ def _partition_audits(run: Run, source: _Source, recheck: bool) -> list[Partitio
         consumer.close()
 
 
-def _logs(run: Run, source: _Source, partitions: Collection[int]) -> dict[int, _Log]:
+def _logs(broker: Broker, topic: str, ledger: Ledger) -> dict[int, _Log]:
     """The partitions of a topic, and those with rows that the topic does not have."""
-    stored = stored_source(run.lake, source.table, source.topic)
-    has_rows = bool(partitions)
-    is_other = has_rows and stored is not None and stored.is_other(run.broker.topic_id(source.topic))
-    offsets = dict.fromkeys(partitions, (0, 0)) | run.broker.offsets(source.topic)
+    stored, has_rows = ledger.source, bool(ledger.counts)
+    is_other = has_rows and stored is not None and stored.is_other(broker.topic_id(topic))
+    offsets = dict.fromkeys(ledger.counts, (0, 0)) | broker.offsets(topic)
     return {
         number: _Log(None if stored is None else stored.starts.get(number, 0), start, end, is_other)
         for number, (start, end) in offsets.items()
     }
 
 
-def _counts(rows: DataFrame, received: DataFrame) -> dict[int, Mapping[str, int]]:
-    """By partition, the numbers of rows, of their offsets and of accepted rows, and the first and last received offset."""
-    of_rows = rows.groupBy("kafka_partition").agg(
-        F.count("*").alias("rows"),
-        F.count_distinct("kafka_offset").alias("offsets"),
-        F.count_if("accepted").alias("accepted"),
-    )
-    first, last = F.min("first_offset").alias("first"), F.max("last_offset").alias("last")
-    spans = received.groupBy("kafka_partition").agg(first, last)
-    counts = spans.join(of_rows, on="kafka_partition", how="left").fillna(0)  # 0: all rows of the partition were erased
-    return {row.kafka_partition: row.asDict() for row in counts.collect()}
-
-
-def _gaps(received: DataFrame) -> dict[int, list[tuple[int, int]]]:
-    """By partition, the ranges of offsets between received ones that were not received."""
-    before = W.partitionBy("kafka_partition").orderBy("first_offset").rowsBetween(W.unboundedPreceding, -1)
-    low, high = F.max("last_offset").over(before) + 1, F.col("first_offset") - 1
-    ranges = received.select("kafka_partition", low.alias("low"), high.alias("high")).where("low <= high")
-    gaps: dict[int, list[tuple[int, int]]] = {}
-    for row in ranges.orderBy("kafka_partition", "low").collect():
-        gaps.setdefault(row.kafka_partition, []).append((row.low, row.high))
-    return gaps
-
-
 def _partition_audit(
-    consumer: KafkaConsumer, partition: TopicPartition, log: _Log, counts: Mapping[str, int] | None,
+    consumer: KafkaConsumer, partition: TopicPartition, log: _Log, counts: PartitionCounts | None,
     gaps: list[tuple[int, int]], decided_differently: int | None,
 ) -> PartitionAudit:  # fmt: skip
     if counts is None:
         return _without_rows(partition, log, decided_differently)
-    log_start, log_end, first, last = log.start, log.end, counts["first"], counts["last"]
+    log_start, log_end, first, last = log.start, log.end, counts.first, counts.last
     unread_before = (first if log.read_from is None else log.read_from, first - 1)
     before_first = [(log_start, first - 1)] if log_start < first else []
     on_broker = [(low, high) for low, high in [*before_first, *gaps] if high >= log_start and low < log_end]
@@ -187,20 +183,20 @@ def _partition_audit(
     return PartitionAudit(
         topic=partition.topic,
         partition=partition.partition,
-        rows=counts["rows"],
-        accepted=counts["accepted"],
-        rejected=counts["rows"] - counts["accepted"],
+        rows=counts.rows,
+        accepted=counts.accepted,
+        rejected=counts.rows - counts.accepted,
         first_offset=first,
         last_offset=last,
         log_start=log_start,
         log_end=log_end,
         lag=unread[1] - unread[0] + 1 if has_lag else 0,
-        duplicates=counts["rows"] - counts["offsets"],
+        duplicates=counts.rows - counts.offsets,
         unverifiable=sum(deleted),
         lost=tuple(gap for gap in verifiable if _holds_record(consumer, partition, gap)),
         decided_differently=decided_differently,
         has_other_id=log.is_other,
-        erased=last - first + 1 - sum(high - low + 1 for low, high in gaps) - counts["offsets"],
+        erased=last - first + 1 - sum(high - low + 1 for low, high in gaps) - counts.offsets,
     )
 
 
@@ -238,30 +234,3 @@ def _holds_record(consumer: KafkaConsumer, partition: TopicPartition, gap: tuple
     raise TimeoutError(
         f"{partition.topic}, partition {partition.partition}: offset {gap[0]} could not be read within {PROBE_SECONDS} seconds."
     )
-
-
-def _decided_differently(
-    run: Run, rows: DataFrame, source: _Source, counts: Mapping[int, Mapping[str, int]]
-) -> dict[int, int]:
-    """By partition, how many rows today's rules decide differently when their records are read again."""
-    logs = {number: log for number, log in run.broker.offsets(source.topic).items() if number in counts}
-    if not logs:
-        return {}
-    starts, stops = {}, {}
-    for number, (log_start, log_end) in logs.items():
-        start = min(max(log_start, counts[number]["first"]), log_end)
-        starts[str(number)] = start
-        stops[str(number)] = max(start, min(counts[number]["last"] + 1, log_end))
-    records = run.broker.batch(run.spark, source.topic, starts=starts, stops=stops)
-    metadata = run.lake.table("buildings") if source.rules == "readings" else None
-    again = received_rows(
-        records, topic=contract(source.rules), table=contract(source.table), metadata=metadata,
-        only_known=run.settings.buildings.only_known,
-    )  # fmt: skip
-    stored = rows.select(*OFFSET_KEY, *(F.col(name).alias(f"stored_{name}") for name in DECISION))
-    is_beyond_quota = F.col("stored_rejected_for") == F.array(F.lit(QUOTA_EXCEEDED))  # by what the device sent before
-    is_different = ((F.col("accepted") != F.col("stored_accepted")) & ~is_beyond_quota) | (
-        F.when(is_beyond_quota, F.array()).otherwise(F.col("stored_rejected_for")) != F.col("rejected_for")
-    )
-    different = again.select(*OFFSET_KEY, *DECISION).join(stored, on=OFFSET_KEY, how="inner").where(is_different)
-    return {row.kafka_partition: row["count"] for row in different.groupBy("kafka_partition").count().collect()}

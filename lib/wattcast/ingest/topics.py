@@ -3,37 +3,20 @@
 A topic that was deleted and created again has the same name and another id. Its records repeat offsets that the ledger holds.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 
 from pyspark.sql import functions as F
 
 from wattcast.broker import TopicRecreated, check_ends
+from wattcast.ingest.topic_source import TopicSource, property_name
 from wattcast.lake.offsets import received_ranges
 from wattcast.lake.tables import LakeTables
 from wattcast.runtime.context import Run
 
 
-@dataclass(frozen=True)
-class TopicSource:
-    """The id of a topic, None where the broker has none, and by partition the first offset that could be read."""
-
-    id: str | None
-    starts: dict[int, int]
-
-    def is_other(self, id: str | None) -> bool:
-        """Whether a topic with this id is another one."""
-        return None not in (self.id, id) and self.id != id
-
-
 def stored_source(lake: LakeTables, table: str, topic: str) -> TopicSource | None:
     """The topic that a ledger was read from under this name; None if it was not read yet, or by an earlier release only."""
-    text = lake.properties(table).get(_property(topic))
-    if text is None:
-        return None
-    stored = json.loads(text)
-    return TopicSource(stored["id"], {int(partition): start for partition, start in stored["starts"].items()})
+    return TopicSource.of(lake.properties(table), topic)
 
 
 def verify_source(run: Run, *, table: str, topic: str, query: str) -> None:
@@ -55,7 +38,7 @@ def verify_source(run: Run, *, table: str, topic: str, query: str) -> None:
     check_ends(topic, offsets, {partition: last for partition, (_, last) in spans.items()})
     if stored is None or id is not None:
         source = TopicSource(id, _starts(offsets, spans))
-        run.lake.set_properties(table, {_property(topic): json.dumps(asdict(source))})
+        run.lake.set_properties(table, {property_name(topic): source.as_property})
 
 
 def _starts(offsets: Mapping[int, tuple[int, int]], spans: Mapping[int, tuple[int, int]]) -> dict[int, int]:
@@ -71,7 +54,3 @@ def _spans(lake: LakeTables, table: str, topic: str) -> dict[int, tuple[int, int
     first, last = F.min("first_offset").alias("first"), F.max("last_offset").alias("last")
     spans = ranges.groupBy("kafka_partition").agg(first, last).collect()
     return {row.kafka_partition: (row["first"], row["last"]) for row in spans}
-
-
-def _property(topic: str) -> str:
-    return f"wattcast.topic.{topic}"

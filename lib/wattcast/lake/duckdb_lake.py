@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from deltalake.exceptions import DeltaError
 
 from wattcast.contracts import tables
 from wattcast.lake import reader
@@ -131,12 +132,12 @@ def _with_sources(names: Iterable[str]) -> list[str]:
 
 def _dataset(lake_uri: str, name: str) -> object:
     """The newest version of a table whose log is whole; Spark creates or reports any other."""
-    if damage := damage_since_checkpoint(reader.UriStorage(f"{lake_uri}/{name}")):
-        raise NotPlain(f"the table {name} is damaged: {damage}")
     try:
+        if damage := damage_since_checkpoint(reader.UriStorage(f"{lake_uri}/{name}")):
+            raise NotPlain(f"the table {name} is damaged: {damage}")
         return reader.table(lake_uri, name)
-    except reader.TableUnreadable as error:
-        raise NotPlain(str(error)) from error
+    except (reader.TableUnreadable, DeltaError, OSError) as error:
+        raise NotPlain(_line(error)) from error
 
 
 def _answer(connection: duckdb.DuckDBPyConnection, query: str) -> Answer:

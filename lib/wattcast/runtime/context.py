@@ -1,6 +1,5 @@
 """What a job runs with: the session, the lake, its streams, the broker and the settings, opened and closed together."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from wattcast.lake.lock_choice import lake_locks
 from wattcast.lake.migration import prepare_tables
 from wattcast.lake.streams import LakeStreams
 from wattcast.lake.tables import LakeTables
+from wattcast.runtime.connection import connected
 from wattcast.runtime.session import is_submitted, spark_session
 from wattcast.settings import Settings, settings
 
@@ -69,18 +69,3 @@ def opened(
     finally:
         run.close()
         spark.stop()
-
-
-def connected(current: Settings) -> Settings:
-    """The settings with the address of a broker: theirs, or that of the embedded stack if it runs."""
-    if current.kafka.bootstrap_servers:
-        return current
-    from wattcast.embedded.stack import running_broker
-
-    servers = running_broker(current.state)
-    if servers is None:
-        sys.exit(
-            "No Kafka broker is configured. Start the embedded one with `wattcast up`, or set "
-            "WATTCAST_KAFKA__BOOTSTRAP_SERVERS."
-        )
-    return current.with_changes(kafka={"bootstrap_servers": servers})

@@ -13,7 +13,7 @@ from wattcast.local.replay.counts import ReplayCounts
 from wattcast.local.replay.faults import Faults
 from wattcast.local.replay.recordings import recording
 from wattcast.local.replay.replay import Progress, replay
-from wattcast.runtime.context import connected
+from wattcast.runtime.connection import connected
 from wattcast.settings import settings
 
 
