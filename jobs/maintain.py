@@ -8,6 +8,7 @@ from dataclasses import asdict
 from wattcast.errors import FAILED, exit_on_user_error
 from wattcast.lake.maintenance import maintain_table
 from wattcast.logs import configure_logging
+from wattcast.progress import progress
 from wattcast.runtime.context import opened
 from wattcast.runtime.options import maintenance_options
 from wattcast.terminal.console import show, stdout_to_stderr
@@ -19,7 +20,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = maintenance_options(argv)
     configure_logging()
     with stdout_to_stderr(), opened(name="maintain", with_broker=False) as run:  # Delta prints from the JVM in a VACUUM
-        reports = [maintain_table(run.lake, name) for name in options.tables]
+        reports = []
+        with progress("maintain", total=len(options.tables)) as update:
+            for name in options.tables:
+                reports.append(maintain_table(run.lake, name))
+                update(len(reports), name)
     if options.json:
         print(json.dumps({"tables": [asdict(report) for report in reports]}, indent=2))
     else:
