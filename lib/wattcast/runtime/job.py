@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from kafka.errors import KafkaError
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql.streaming.query import StreamingQuery
 
+from wattcast.broker import Broker, BrokerUnreachable
 from wattcast.causes import explanation
 from wattcast.errors import FAILED, exit_on_user_error, sentence
 from wattcast.lake.checkpoints import CheckpointUnusable
@@ -61,7 +63,7 @@ def run(*jobs: Job, name: str, argv: Sequence[str] | None = None) -> None:
 
 def _run_once(run: Run, jobs: Sequence[Job], stop: Stop, name: str) -> None:
     """Job by job, since a job reads what the one before it has appended."""
-    report = OnceReport(name, run.lake.appended, run.broker.offsets)
+    report = OnceReport(name, run.lake.appended, partial(_offsets, run.broker))
     with Ticker(report.tick):
         for job in jobs:
             report.begin(job.name)
@@ -73,6 +75,15 @@ def _run_once(run: Run, jobs: Sequence[Job], stop: Stop, name: str) -> None:
             if job.reconcile:
                 job.reconcile(run)
     report.end(is_stopped=stop.is_set())
+
+
+def _offsets(broker: Broker, topic: str) -> dict[int, tuple[int, int]]:
+    """The broker's first and next offset of each partition, for a report; empty if it does not answer, which ends no job."""
+    try:
+        return broker.offsets(topic)
+    except (KafkaError, BrokerUnreachable) as error:
+        log.warning("The number of records may be too high: the broker did not say where %s begins: %s", topic, error)
+        return {}
 
 
 def _run_continuously(run: Run, jobs: Sequence[Job], stop: Stop, application: str) -> None:
