@@ -163,7 +163,7 @@ class LakeTables:
 
     def set_properties(self, name: str, properties: Mapping[str, str]) -> None:
         """Set Delta properties of a table; the others stay."""
-        pairs = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
+        pairs = ", ".join(f"{_literal(key)} = {_literal(value)}" for key, value in properties.items())
         self.alter(name, f"SET TBLPROPERTIES ({pairs})")
 
     def alter(self, name: str, change: str) -> None:
@@ -259,6 +259,12 @@ class LakeTables:
 def _last_transaction(delta_snapshot: Any, application: str) -> int:
     transaction = delta_snapshot.transactions().get(application)
     return int(transaction.get()) if transaction.isDefined() else -1
+
+
+def _literal(text: str) -> str:
+    """A text as a string literal of Spark SQL."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _append_id(name: str) -> str:

@@ -1,6 +1,7 @@
 """Counts and gaps of a ledger by DuckDB, against a computation with sets."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +14,7 @@ from wattcast.cli.benchmarks.serving_lake import append
 from wattcast.ingest.ledger import Ledger, NeedsSpark, PartitionCounts, duckdb_ledger
 from wattcast.ingest.topic_source import TopicSource, property_name
 
+TIME = datetime(2026, 1, 1, tzinfo=UTC)
 TOPIC, TABLE = "site's readings", "received_readings"
 Rows = list[tuple[int, int, bool]]  # partition, offset, whether it was accepted
 Erased = list[tuple[int, int, int]]  # partition, first and last offset
@@ -22,7 +24,15 @@ def write(lake: Path, rows: Rows, erased: Erased, *, topic: str = TOPIC) -> None
     """A ledger with these rows, and the ranges of its erased ones."""
     partitions, offsets, accepted = map(list, zip(*rows, strict=True)) if rows else ([], [], [])
     append(
-        lake, TABLE, len(rows), kafka_topic=topic, kafka_partition=partitions, kafka_offset=offsets, accepted=accepted
+        lake,
+        TABLE,
+        len(rows),
+        kafka_topic=topic,
+        kafka_partition=partitions,
+        kafka_offset=offsets,
+        kafka_timestamp=TIME,
+        accepted=accepted,
+        rejected_for=[[] for _ in rows],
     )
     partitions, first, last = map(list, zip(*erased, strict=True)) if erased else ([], [], [])
     append(
@@ -33,6 +43,9 @@ def write(lake: Path, rows: Rows, erased: Erased, *, topic: str = TOPIC) -> None
         kafka_partition=partitions,
         first_offset=first,
         last_offset=last,
+        erased_at=TIME,
+        building_hash="0",
+        salt="0",
     )
 
 

@@ -14,7 +14,8 @@ from wattcast.lake.schema_changes import differences
 from wattcast.runtime.context import Run, build_run
 from wattcast.settings import Settings
 
-ROWS = pd.DataFrame({"building_id": ["b1", "b2"], "reading_interval_minutes": [30, None], "site": [None, "north"]})
+MINUTES = pd.array([30, None], "Int64")
+ROWS = pd.DataFrame({"building_id": ["b1", "b2"], "reading_interval_minutes": MINUTES, "site": [None, "north"]})
 
 
 @pytest.fixture
