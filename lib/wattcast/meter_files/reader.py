@@ -1,0 +1,98 @@
+"""The one reader of files of readings, for every command: opens a file, detects its form, and returns readings."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from wattcast.meter_files.conversion import Readings, converted, streamed
+from wattcast.meter_files.detection.detect import detected
+from wattcast.meter_files.formats.delimited import delimited_table
+from wattcast.meter_files.formats.encodings import open_binary
+from wattcast.meter_files.formats.green_button import green_button_table
+from wattcast.meter_files.formats.nem12 import nem12_table
+from wattcast.meter_files.formats.typed import json_lines_table, parquet_table, workbook_table
+from wattcast.meter_files.mapping import Choices, Evidence, Mapping
+from wattcast.meter_files.refusals import Ambiguous, FileRefused
+from wattcast.meter_files.table import Table
+
+log = logging.getLogger(__name__)
+
+NO_CHOICES = Choices()
+OLD_EXCEL = b"\xd0\xcf\x11\xe0"
+
+
+def open_table(file: Path, choices: Choices = NO_CHOICES) -> Table:
+    """The rows of a file, by what its first bytes say it is.
+
+    Raises:
+        FileRefused: the file does not exist or cannot be read.
+        Ambiguous: its encoding, separator or sheet is open.
+    """
+    if file.is_dir():
+        return parquet_table(file)
+    with open_binary(file) as content:
+        try:
+            head = content.read(4096).lstrip(b"\xef\xbb\xbf \r\n\t")
+        except (OSError, EOFError) as error:
+            raise FileRefused(f"{file} cannot be read: {error}") from error
+    if head.startswith(b"PAR1") or file.suffix.lower() == ".parquet":
+        return parquet_table(file)
+    if head.startswith(b"PK\x03\x04"):
+        return workbook_table(file, choices)
+    if head.startswith(OLD_EXCEL):
+        raise FileRefused(f"{file.name} is a workbook of an old Excel: save it as .xlsx or CSV.")
+    if head.startswith(b"<"):
+        return green_button_table(file, choices.building)
+    if head.startswith((b"100,NEM12", b"200,")):
+        return nem12_table(file)
+    if head.startswith(b"{"):
+        return json_lines_table(file)
+    return delimited_table(file, choices)
+
+
+def read_readings(file: Path, choices: Choices = NO_CHOICES) -> tuple[Readings, Mapping]:
+    """All readings of a file in memory, and how they were read.
+
+    Raises:
+        FileRefused: the file does not hold readings.
+        Ambiguous: it can be read in several ways.
+    """
+    table = open_table(file, choices)
+    mapping = detected(table, choices)
+    return converted(table.whole(), mapping, file), mapping
+
+
+def reading_chunks(file: Path, choices: Choices = NO_CHOICES) -> Iterator[pd.DataFrame]:
+    """The readings of a file in the columns of the contract, in bounded memory where each row can be converted by itself, as
+    the rows of a file in the form of the contract can; else all at once.
+
+    What was decided or counted is logged, unless the file has the form of the contract.
+
+    Raises:
+        FileRefused, Ambiguous: as `read_readings`, with the command that converts the file.
+    """
+    try:
+        table = open_table(file, choices)
+        mapping = detected(table, choices)
+        if mapping.is_streamable:
+            for chunk in table.chunks():
+                yield streamed(chunk, mapping, file)
+            return
+        log.warning("%s: %s.", file.name, summary(mapping.evidence))
+        readings = converted(table.whole(), mapping, file)
+    except Ambiguous as error:
+        raise FileRefused(
+            f"{error.question} Convert the file first: wattcast load {file} "
+            f"{' or '.join(error.answers) or error.option} --to readings.parquet."
+        ) from error
+    for problem, count in readings.problems.items():
+        log.warning("%s: %s %s.", file.name, f"{count:,}", problem)
+    yield readings.frame
+
+
+def summary(evidence: tuple[Evidence, ...]) -> str:
+    """What was detected, in one line."""
+    names = ("layout", "timezone", "unit", "quantity", "stamps", "interval")
+    return ", ".join(f"{item.finding} {item.value}" for item in evidence if item.finding in names)
