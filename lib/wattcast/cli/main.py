@@ -25,6 +25,7 @@ from wattcast.cli.lazy import LazyGroup, register_lazy
 from wattcast.errors import exit_on_user_error
 
 LAZY = {
+    "load": ("load:load", "Load files of readings as meter portals export them."),
     "train": ("models.train:main", "Train a model on recorded or simulated readings."),
     "tune": ("models.tune:main", "Search for better training options."),
     "retrain": ("models.retrain:main", "Train a model if an open alert asks for it."),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from wattcast.meter_files.detection.cells import clock_cells, distinct_stamps, epoch_of, numbers_of_day
-from wattcast.meter_files.detection.headers import CONTRACT, Header, header_of, likely_name
+from wattcast.meter_files.detection.headers import CONTRACT, Header, header_of, likely_name, unit_of
 from wattcast.meter_files.detection.numbers import is_missing
 from wattcast.meter_files.detection.stamps import time_of_day
 from wattcast.meter_files.mapping import TIME_ROLES, Choices, Layout
@@ -47,7 +47,7 @@ def columns_of(table: Table, sample: pd.DataFrame, choices: Choices) -> Columns:
         headers = [header for header in headers if header.text not in days]
     roles = {header.role: header for header in _unique(table, headers, choices) if header.role}
     for role, name in choices.columns.items():
-        roles[role] = replace(header_of(name), text=name, role=role)
+        roles[role] = replace(header_of(name), role=role, unit=unit_of(name) if role == "energy_usage_kwh" else None)
     roles = _times(roles, sample, table)
     unknown = [header.text for header in headers if header.text not in {used.text for used in roles.values()}]
     if choices.layout == "days" or (choices.layout is None and len(days) >= MIN_TIMES_OF_DAY):
