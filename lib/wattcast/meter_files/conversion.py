@@ -50,7 +50,8 @@ def streamed(raw: pd.DataFrame, mapping: Mapping, file: Path) -> pd.DataFrame:
     rows, _ = _readable(raw, mapping, file)
     times = row_times(rows, mapping.date_order, file, may_skip=mapping.skip_bad_rows)
     _check_zones(times, rows, mapping, file)
-    return _contract(rows, times.utc, _energy(rows, mapping, file), mapping, file)
+    readings = _contract(rows, times.utc, _energy(rows, mapping, file), mapping, file)
+    return readings[~groups_of(readings).isin(mapping.left_out)] if mapping.left_out else readings
 
 
 def converted(raw: pd.DataFrame, mapping: Mapping, file: Path) -> Readings:

@@ -100,6 +100,7 @@ class Mapping:
     building: str | None = None
     sheet: str | None = None
     skip_bad_rows: bool = False
+    left_out: tuple[str, ...] = ()  # devices whose readings cover more than an hour
     evidence: tuple[Evidence, ...] = field(default=(), compare=False)
 
     @property

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Iterator
+from collections.abc import Mapping as MappingABC
 from pathlib import Path
 
 import pandas as pd
 
 from wattcast.meter_files.conversion import Readings, converted, streamed
 from wattcast.meter_files.detection.detect import detected
+from wattcast.meter_files.detection.headers import header_of
 from wattcast.meter_files.formats.delimited import delimited_table
 from wattcast.meter_files.formats.encodings import open_binary
 from wattcast.meter_files.formats.green_button import green_button_table
@@ -20,6 +22,7 @@ from wattcast.meter_files.table import Table
 log = logging.getLogger(__name__)
 
 NO_CHOICES = Choices()
+LEFT_OUT = "has readings of more than an hour, which say nothing about an hour: left out"
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
@@ -64,32 +67,51 @@ def read_readings(file: Path, choices: Choices = NO_CHOICES) -> tuple[Readings, 
     return converted(table.whole(), mapping, file), mapping
 
 
-def reading_chunks(file: Path, choices: Choices = NO_CHOICES) -> Iterator[pd.DataFrame]:
+def reading_chunks(
+    file: Path, choices: Choices = NO_CHOICES, *, other_options: MappingABC[str, str] | None = None
+) -> Iterator[pd.DataFrame]:
     """The readings of a file in the columns of the contract, in bounded memory where each row can be converted by itself, as
     the rows of a file in the form of the contract can; else all at once.
 
-    What was decided or counted is logged, unless the file has the form of the contract.
+    What was decided or counted is logged, unless the file has the form of the contract. `other_options` says, by the choice
+    that is open, what else the user of a command can do than to convert the file.
 
     Raises:
-        FileRefused, Ambiguous: as `read_readings`, with the command that converts the file.
+        FileRefused: as `read_readings`; for what is in doubt with the command that converts the file.
     """
     try:
         table = open_table(file, choices)
         mapping = detected(table, choices)
         if mapping.is_streamable:
+            if mapping.left_out:
+                log.warning("%s: %s %s.", file.name, ", ".join(mapping.left_out), LEFT_OUT)
             for chunk in table.chunks():
                 yield streamed(chunk, mapping, file)
             return
         log.warning("%s: %s.", file.name, summary(mapping.evidence))
         readings = converted(table.whole(), mapping, file)
     except Ambiguous as error:
+        other = (other_options or {}).get(error.choice)
         raise FileRefused(
             f"{error.question} Convert the file first: wattcast load {file} "
-            f"{' or '.join(error.answers) or error.option} --to readings.parquet."
+            f"{' or '.join(error.answers) or error.option} --to readings.parquet" + (f"; or {other}." if other else ".")
         ) from error
     for problem, count in readings.problems.items():
         log.warning("%s: %s %s.", file.name, f"{count:,}", problem)
     yield readings.frame
+
+
+def building_ids(file: Path) -> set[str]:
+    """The building ids in a file of readings or of buildings.
+
+    Raises:
+        FileRefused: the file has no column building_id.
+    """
+    table = open_table(file)
+    header = next((name for name in table.columns if header_of(name).role == "building_id"), None)
+    if header is None:
+        raise FileRefused(f"{file.name} has no column building_id.")
+    return {str(name).strip() for chunk in table.chunks() for name in chunk[header].dropna().unique()} - {""}
 
 
 def summary(evidence: tuple[Evidence, ...]) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wattcast_models.data.closing import ClosingRules
+from wattcast_models.data.file_readers import FileReaders
 from wattcast_models.data.series import (
     NEVER_US,
     REVISION_COLUMNS,
@@ -83,30 +84,48 @@ def read_buildings(
     store: Path | None = None,
     version: int | None = None,
     closing: ClosingRules | None = None,
+    files: FileReaders | None = None,
 ) -> list[Building]:
     """The hourly series of a Parquet or CSV file of readings, or of the lake's `hourly_usage` (the folder of the Delta table, at
     `version` or the newest), by building id; ValueError or OSError if it cannot be read.
 
-    From sub-hourly readings an hour is the sum of the energy and the mean of the other inputs; an hour with fewer readings than
-    the building's hours usually have is missing. From `hourly_usage` an hour is its newest revision, its energy missing if the
-    hour is partial, and `revisions` holds what was known before; this needs `closing`, the rules under which forecasts are
-    issued. `metadata` is a CSV with building_id and any of METADATA, or the lake's `buildings`. With a folder as `store` the
-    hours are kept in files there, and memory holds one batch of rows and the hours of one building, however long the data are.
+    From sub-hourly readings, and from those of several devices, an hour is the sum of the energy and the mean of the other
+    inputs; an hour with fewer readings than the building's hours usually have is missing. From `hourly_usage` an hour is its
+    newest revision, its energy missing if the hour is partial, and `revisions` holds what was known before; this needs
+    `closing`, the rules under which forecasts are issued. `metadata` is a CSV with building_id and any of METADATA, or the
+    lake's `buildings`. With a folder as `store` the hours are kept in files there, and memory holds one batch of rows and the
+    hours of one building, however long the data are.
+    `files` reads what is not a Delta table; without it pyarrow does, and takes times without a zone as UTC.
     """
+    by_building = metadata_of(metadata, files) if metadata else {}
+    if store:
+        store.mkdir(parents=True, exist_ok=True)
+    if files and version is None and data.exists() and not is_table(data):
+        rows: Batches = partial(files.batches, data)
+        has_revisions = False
+    else:
+        rows, has_revisions = _arrow_rows(data, version)
+    if has_revisions and closing is None:
+        raise ValueError(f"{data.name} has revisions: reading it needs the closing rules.")
+    buildings = _buildings(rows, by_building, store, closing if has_revisions else None)
+    if not buildings:
+        raise ValueError(f"{data.name} has no readings.")
+    return buildings
+
+
+def _arrow_rows(data: Path, version: int | None) -> tuple[Batches, bool]:
+    """The rows of a file or Delta table, and whether they are revisions of `hourly_usage`."""
     source = dataset(data, version)
     names = set(source.schema.names)
     has_revisions = "timestamp" not in names and names.issuperset(REVISION_COLUMNS)
     if missing := [name for name in (REQUIRED[1:] if has_revisions else REQUIRED) if name not in names]:
         raise ValueError(f"{data.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}.")
-    if has_revisions and closing is None:
-        raise ValueError(f"{data.name} has revisions: reading it needs the closing rules.")
-    by_building = read_metadata(metadata) if metadata else {}
-    if store:
-        store.mkdir(parents=True, exist_ok=True)
-    buildings = _buildings(partial(batches, source), by_building, store, closing if has_revisions else None)
-    if not buildings:
-        raise ValueError(f"{data.name} has no readings.")
-    return buildings
+    return partial(batches, source), has_revisions
+
+
+def metadata_of(file: Path, files: FileReaders | None = None) -> Mapping[str, dict[str, str]]:
+    """METADATA by building id, from a file by `files` if given, or from a Delta table."""
+    return files.metadata(file) if files and not is_table(file) else read_metadata(file)
 
 
 def buildings_from_readings(readings: pd.DataFrame, metadata: Mapping[str, dict[str, str]]) -> list[Building]:
@@ -151,6 +170,8 @@ def read_metadata(file: Path) -> dict[str, dict[str, str]]:
     return dict(zip(table["building_id"], values.to_dict("records"), strict=True))
 
 
-def building_ids(data: Path) -> set[str]:
+def building_ids(data: Path, files: FileReaders | None = None) -> set[str]:
     """The ids in a file of readings, a Delta table or a CSV of buildings."""
+    if files and data.exists() and not is_table(data):
+        return files.building_ids(data)
     return {str(name) for rows in batches(dataset(data), ["building_id"]) for name in rows["building_id"].unique()}

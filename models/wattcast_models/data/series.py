@@ -82,14 +82,14 @@ class Revisions:
 def hourly_sums(batches: Batches, layout: HourLayout, store: Path | None) -> Floats:
     """(hours, CONTEXT_INPUTS) of readings: the sum of the energy and the mean of the other inputs.
 
-    Energy is missing in an hour with fewer energy readings than the building's hours usually have. A reading that is repeated
-    within a batch counts once.
+    Energy is missing in an hour with fewer energy readings, of all its devices, than the building's hours usually have. A
+    reading of a device that is repeated within a batch counts once.
     """
     sums = _array((layout.hours, len(CONTEXT_INPUTS)), 0.0, np.float64, store)
     counts = _array(sums.shape, 0, np.int32, store)
-    for batch in batches(["building_id", "timestamp", *CONTEXT_INPUTS]):
-        keys = ["building_id", "timestamp"]
-        readings = batch.dropna(subset=keys).drop_duplicates(keys, keep="last")
+    for batch in batches(["building_id", "device_id", "timestamp", *CONTEXT_INPUTS]):
+        keys = [name for name in ("building_id", "device_id", "timestamp") if name in batch]
+        readings = batch.dropna(subset=["building_id", "timestamp"]).drop_duplicates(keys, keep="last")
         values, positions = _values(readings), layout.positions(readings, "timestamp")
         is_present = values.notna()
         is_present["energy_usage_kwh"] = np.isfinite(values["energy_usage_kwh"])

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from wattcast_models.data.closing import ClosingRules
+from wattcast_models.data.file_readers import FileReaders
 from wattcast_models.data.readings import Building, building_ids, read_buildings
 from wattcast_models.data.rolling import before_test_span
 from wattcast_models.data.synthetic import synthetic_buildings
@@ -25,11 +26,17 @@ class TrainingData:
     excluded_ids: frozenset[str] = frozenset()  # buildings that are left out besides those of that file
     store: Path | None = None  # a folder for the hours, to keep them out of memory
     closing: ClosingRules | None = None  # needed for `hourly_usage`
+    files: FileReaders | None = None  # for data and buildings_file that are not tables
 
     def recorded_buildings(self) -> list[Building]:
         """The buildings of the file without what is held out; ValueError if none is left, and as `read_buildings`."""
         all_buildings = read_buildings(
-            self.data, self.buildings_file, store=self.store, version=self.version, closing=self.closing
+            self.data,
+            self.buildings_file,
+            store=self.store,
+            version=self.version,
+            closing=self.closing,
+            files=self.files,
         )
         buildings = [
             before_test_span(replace(building, revisions=None) if self.hindsight else building, self.hold_out_share)
@@ -47,5 +54,5 @@ class TrainingData:
     @cached_property
     def held_out_ids(self) -> frozenset[str]:
         """The ids of the buildings that are held out for testing."""
-        ids_of_file = building_ids(self.exclude_buildings_of) if self.exclude_buildings_of else ()
+        ids_of_file = building_ids(self.exclude_buildings_of, self.files) if self.exclude_buildings_of else ()
         return self.excluded_ids | frozenset(ids_of_file)

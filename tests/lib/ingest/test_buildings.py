@@ -68,7 +68,7 @@ def test_a_file_that_is_no_table_of_buildings_is_refused(tmp_path: Path, lines: 
 def test_a_missing_an_empty_and_a_binary_file_are_refused_alike(tmp_path: Path) -> None:
     empty, binary = tmp_path / "empty.csv", tmp_path / "binary.csv"
     empty.write_bytes(b"")
-    binary.write_bytes(b"building_id\n\xff\xfe\n")
+    binary.write_bytes(b"building_id\n\x00\xff\xfe\x01\n")
     for file in (tmp_path / "none.csv", empty, binary):
         with pytest.raises(MetadataError, match="cannot be read"):
             buildings_from_csv(file)

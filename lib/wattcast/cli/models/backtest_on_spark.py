@@ -4,19 +4,22 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from wattcast.cli.models.backtest_options import HOURLY_USAGE
+from wattcast.cli.models.files import STRICT_FILES, contract_copy
 from wattcast.errors import exit_on_user_error
 from wattcast.lake.migration import inspect_tables
 from wattcast.lake.tables import LakeTables
 from wattcast.lake.views import register_views
 from wattcast.logs import configure_logging
 from wattcast.runtime.context import Run, opened
-from wattcast_models.data.readings import METADATA, REQUIRED, Building, buildings_from_readings, read_metadata
+from wattcast.settings import settings
+from wattcast_models.data.readings import METADATA, REQUIRED, Building, buildings_from_readings, metadata_of
 from wattcast_models.data.rolling import Rolling
 from wattcast_models.evaluation.backtest import readings_error_sums
 from wattcast_models.evaluation.baselines import Method
@@ -54,16 +57,22 @@ class SparkReadings:
 
 @contextmanager
 def spark_readings(data: Path, buildings_file: Path | None, requested_ids: Collection[str]) -> Iterator[SparkReadings]:
-    """The readings of a Parquet or CSV file, or of the table `hourly_usage`, in a new Spark session."""
+    """The readings of a file, or of the table `hourly_usage`, in a new Spark session. The strict reader copies a file to the
+    state folder, which executors can read."""
     configure_logging()
-    with exit_on_user_error(), opened(name="backtest", with_broker=False, prepare=inspect_tables) as run:
-        is_table = str(data) == HOURLY_USAGE
-        readings = usage_readings(run.lake) if is_table else file_readings(run.spark, data)
+    is_table = str(data) == HOURLY_USAGE
+    metadata = dict(metadata_of(buildings_file, STRICT_FILES)) if buildings_file else {}
+    state = settings().state.resolve()
+    state.mkdir(parents=True, exist_ok=True)
+    with (
+        exit_on_user_error(),
+        TemporaryDirectory(prefix="backtest-", dir=state) as folder,
+        opened(name="backtest", with_broker=False, prepare=inspect_tables) as run,
+    ):
+        readings = usage_readings(run.lake) if is_table else file_readings(run.spark, contract_copy(data, Path(folder)))
         if requested_ids:
             readings = readings.where(F.col("building_id").isin(*requested_ids))
-        table_metadata = _table_metadata(run) if is_table and not buildings_file else {}
-        metadata = read_metadata(buildings_file) if buildings_file else table_metadata
-        yield SparkReadings(readings, metadata)
+        yield SparkReadings(readings, _table_metadata(run) if is_table and not buildings_file else metadata)
 
 
 def file_readings(spark: SparkSession, data: Path) -> DataFrame:
@@ -73,11 +82,13 @@ def file_readings(spark: SparkSession, data: Path) -> DataFrame:
     reader = spark.read.option("header", "true").option("inferSchema", "true")
     path = data.resolve().as_uri()
     rows = reader.csv(path) if ".csv" in data.suffixes else reader.parquet(path)
+    rows = rows.withColumnRenamed("measured_at", "timestamp")
     if missing := [name for name in REQUIRED if name not in rows.columns]:
         raise ValueError(f"{data.name} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}.")
     return rows.select(
         F.col("building_id").cast("string"),
         F.col("timestamp").cast("timestamp"),
+        *(F.col(name).cast("string") for name in ("device_id",) if name in rows.columns),
         *(F.col(name).cast("double") for name in CONTEXT_INPUTS if name in rows.columns),
     ).where(F.col("building_id").isNotNull() & F.col("timestamp").isNotNull())
 

@@ -9,10 +9,11 @@ from typing import Protocol
 from wattcast.cli.models.backtest_options import HOURLY_USAGE
 from wattcast.cli.models.backtest_output import evaluation_entry, write_json
 from wattcast.cli.models.closing import closing_rules
+from wattcast.cli.models.files import STRICT_FILES, recorded_buildings
 from wattcast.progress import progress
 from wattcast_models.artifact.files import extend_config
 from wattcast_models.artifact.predictor import Predictor
-from wattcast_models.data.readings import Building, building_ids, read_buildings
+from wattcast_models.data.readings import Building, building_ids
 from wattcast_models.data.rolling import Rolling
 from wattcast_models.evaluation.backtest import building_error_sums, model_method, model_name, with_reference
 from wattcast_models.evaluation.baselines import Method, baseline
@@ -93,8 +94,8 @@ def _methods(request: BacktestRequest, predictors: Sequence[Predictor]) -> list[
 def _training_buildings(request: BacktestRequest) -> list[Building]:
     if str(request.train_data) == HOURLY_USAGE:
         raise ValueError(f"{TRAINED_BASELINE} is fitted on a file: add --train-data FILE to --data {HOURLY_USAGE}.")
-    excluded = building_ids(request.exclude_buildings_of) if request.exclude_buildings_of else set()
-    buildings = read_buildings(request.train_data, request.buildings_file, closing=closing_rules())
+    excluded = building_ids(request.exclude_buildings_of, STRICT_FILES) if request.exclude_buildings_of else set()
+    buildings = recorded_buildings(request.train_data, request.buildings_file, closing=closing_rules())
     return [building for building in buildings if building.building_id not in excluded]
 
 
@@ -105,7 +106,7 @@ def _local_readings(
     if str(data) == HOURLY_USAGE and not data.exists():
         raise ValueError(f"{HOURLY_USAGE} is a table that only Spark can read: add --spark.")
     with progress("reading the data", total=None):
-        buildings = read_buildings(data, buildings_file, closing=closing_rules())
+        buildings = recorded_buildings(data, buildings_file, closing=closing_rules())
     if requested_ids:
         buildings = [building for building in buildings if building.building_id in requested_ids]
     if missing_ids := set(requested_ids) - {building.building_id for building in buildings}:

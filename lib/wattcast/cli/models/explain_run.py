@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from wattcast.cli.models.files import recorded_buildings
 from wattcast.forecast.as_issued import ForecastAsIssued, load_forecast_as_issued
 from wattcast.forecast.context import model_inputs
 from wattcast.forecast.fallbacks import MIN_MODEL_HOURS, WEEK_HOURS
 from wattcast.settings import Settings
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.data.closing import ClosingRules
-from wattcast_models.data.readings import Building, read_buildings
+from wattcast_models.data.readings import Building
 from wattcast_models.data.windows import Origins
 from wattcast_models.evaluation.backtest import inputs_at_origins, model_name
 from wattcast_models.evaluation.explain import explain
@@ -62,7 +63,7 @@ def _explain_readings(
 ) -> ExplainedForecast:
     """The forecast from the origin, or from the end of the newest hour; the weather ahead is unknown."""
     predictor = resolve_model(request.model or SHIPPED, registry).predictor
-    buildings = read_buildings(data, request.buildings_file, closing=closing)
+    buildings = recorded_buildings(data, request.buildings_file, closing=closing)
     matches = [building for building in buildings if building.building_id == request.building_id]
     if not matches:
         raise ValueError(f"{data.name} has no building {request.building_id}.")

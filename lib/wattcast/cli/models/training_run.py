@@ -11,6 +11,7 @@ import torch
 import typer
 
 from wattcast.cli.models.closing import closing_rules
+from wattcast.cli.models.files import STRICT_FILES, recorded_buildings
 from wattcast.cli.models.provenance import data_entries, data_remarks, model_entries, origin_entries
 from wattcast.progress import progress
 from wattcast.settings import project_folder, settings
@@ -19,7 +20,7 @@ from wattcast_models.artifact.folder import ArtifactError
 from wattcast_models.artifact.predictor import checked_device
 from wattcast_models.artifact.reference import training_reference
 from wattcast_models.data.closing import ClosingRules, trained_under
-from wattcast_models.data.readings import Building, read_buildings
+from wattcast_models.data.readings import Building
 from wattcast_models.data.sources import newest_version
 from wattcast_models.data.training_data import TrainingData
 from wattcast_models.evaluation import charts
@@ -85,7 +86,7 @@ def run_training(request: TrainingRequest) -> None:
         version = registered_version(registry, request.out, has_given_version=bool(request.model_version))
         typer.echo(f"Registered as {version}.")
         if request.is_promoted:
-            judged_on = read_buildings(
+            judged_on = recorded_buildings(
                 source.data, source.buildings_file, store=source.store, version=source.version, closing=closing
             )
             for line in promotion_messages(registry, version, judged_on):
@@ -118,6 +119,7 @@ def training_data(request: TrainingRequest, options: TrainingOptions, closing: C
         hindsight=request.hindsight,
         store=request.store,
         closing=closing,
+        files=STRICT_FILES,
     )
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from wattcast.cli.bad_input import exit_on_bad_input
 from wattcast.cli.models import training_options as opt
 from wattcast.cli.models.closing import closing_rules
+from wattcast.cli.models.files import STRICT_FILES
 from wattcast.settings import project_folder, settings
 from wattcast.terminal.console import show
 from wattcast_models.data.training_data import TrainingData
@@ -80,6 +81,7 @@ def run_tuning(request: TuningRequest) -> SearchResult:
         request.synthetic,
         base.seed,
         closing=closing_rules(),
+        files=STRICT_FILES,
     )
     result = search_options(
         [*source.recorded_buildings(), *source.synthetic_buildings()],

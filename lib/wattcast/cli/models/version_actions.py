@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from wattcast.cli.models.files import STRICT_FILES, recorded_buildings
 from wattcast.settings import Settings
 from wattcast_models.artifact.files import extend_config, read_artifact
 from wattcast_models.artifact.folder import shipped_artifact
 from wattcast_models.artifact.predictor import Predictor
 from wattcast_models.artifact.reference import training_reference
 from wattcast_models.data.closing import ClosingRules
-from wattcast_models.data.readings import Building, read_buildings
+from wattcast_models.data.readings import Building
 from wattcast_models.data.training_data import TrainingData
 from wattcast_models.registry import champions, promotion
 from wattcast_models.registry.model_refs import SHIPPED, ResolvedModel, resolve_model
@@ -84,7 +85,7 @@ def promote_version(request: PromotionRequest, store: VersionStore, closing: Clo
         raise promotion.PromotionError(
             f"{request.version} is not registered: run `wattcast models register {folder}` first, then promote its number."
         )
-    buildings = read_buildings(request.data, request.buildings_file, closing=closing) if request.data else []
+    buildings = recorded_buildings(request.data, request.buildings_file, closing=closing) if request.data else []
     sites = promotion.read_sites(request.buildings_file) if request.buildings_file and request.scope != ALL else {}
     event = promotion.promote(
         store.registry,
@@ -134,6 +135,7 @@ def add_training_reference(folder: Path, data: Path, closing: ClosingRules) -> N
         hindsight=trained_on.get("hindsight", False),
         excluded_ids=frozenset(config.get("excluded_building_ids", ())),
         closing=closing,
+        files=STRICT_FILES,
     )
     buildings = [*source.recorded_buildings(), *source.synthetic_buildings()]
     extend_config(folder, reference=training_reference(buildings))

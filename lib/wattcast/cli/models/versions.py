@@ -86,13 +86,13 @@ def show(version: MaybeModelRef = "") -> None:
 def compare(a: ModelRef, b: ModelRef, data: Data, buildings_file: Metadata = None) -> None:
     """Show how the gate would decide on A as the challenger of B."""
     from wattcast.cli.models.closing import closing_rules
+    from wattcast.cli.models.files import recorded_buildings
     from wattcast.cli.models.version_actions import gate_decision
-    from wattcast_models.data.readings import read_buildings
     from wattcast_models.registry.model_tables import decision_table
 
     store = _store()
     challenger, champion = store.model(a), store.model(b)
-    buildings = read_buildings(data, buildings_file, closing=closing_rules())
+    buildings = recorded_buildings(data, buildings_file, closing=closing_rules())
     decision = gate_decision(challenger.predictor, champion.predictor, buildings)
     print_table(decision_table(str(challenger), str(champion), decision))
     for reason in decision.reasons:

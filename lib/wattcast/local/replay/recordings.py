@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from wattcast.local.replay.recorded_files import RecordingError, chunks
+from wattcast.local.replay.recorded_files import chunks
+from wattcast.meter_files.refusals import FileRefused
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 ROWS_PER_BUCKET, MAX_BUCKETS = 250_000, 100
@@ -96,14 +97,14 @@ def recording(
     `allows_negative_energy` names buildings. With `naive_is_utc`, times without a zone are UTC.
 
     Raises:
-        RecordingError: the file has no readings in that time, or times without a zone.
+        FileRefused: the file has no readings in that time, or times without a zone.
     """
     bounds, span = (_epoch_ms(start), _epoch_ms(end)), _Span()
     for chunk in chunks(file, naive_is_utc, with_features=False):
         span.add(chunk, bounds)
     start_ms = bounds[0] if bounds[0] is not None else span.first
     if start_ms is None or span.last is None:
-        raise RecordingError(f"{file.name} has no readings in the selected time.")
+        raise FileRefused(f"{file.name} has no readings in the selected time.")
     end_ms = bounds[1] if bounds[1] is not None else span.last + 1
     if days is not None:
         end_ms = min(end_ms, start_ms + days * DAY_MS)

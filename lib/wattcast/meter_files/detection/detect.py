@@ -24,7 +24,8 @@ from wattcast.meter_files.refusals import Ambiguous, FileRefused
 from wattcast.meter_files.rows import day_seconds, groups_of, long_rows, row_times, usual_minutes
 from wattcast.meter_files.table import Table
 
-DEFAULT_MINUTES = 60
+DEFAULT_MINUTES = MINUTES_OF_HOUR = 60
+MIN_LONG_ROWS = 4
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def detected(table: Table, choices: Choices) -> Mapping:
         date_order=cast(DateOrder, order.value), timezone=zone.value if zone.value != "in each time" else None,
         stamps=cast(Stamps, stamps.value), layout=columns.layout, unit=unit.value, quantity=cast(Quantity, quantity.value),
         interval_minutes=choices.interval_minutes, building=building, sheet=table.sheet, skip_bad_rows=choices.skip_bad_rows,
-        evidence=tuple(evidence),
+        left_out=_longer_than_an_hour(sample, table), evidence=tuple(evidence),
     )  # fmt: skip
 
 
@@ -172,6 +173,25 @@ def _usual_minutes(sample: _Sample, choices: Choices) -> int:
         return choices.interval_minutes
     usual = usual_minutes(moments(np.round(sample.times.local / 60) * 60), sample.groups).dropna()
     return int(usual.mode().iloc[0]) if len(usual) and usual.mode().iloc[0] >= 1 else DEFAULT_MINUTES
+
+
+def _longer_than_an_hour(sample: _Sample, table: Table) -> tuple[str, ...]:
+    """The devices of which nearly all readings are more than an hour apart, at the same step.
+
+    Raises:
+        FileRefused: there are no others.
+    """
+    minutes = usual_minutes(moments(np.round(sample.times.local / 60) * 60), sample.groups)
+    by_device = (
+        pd.DataFrame({"group": sample.groups, "minutes": minutes}).groupby("group")["minutes"].agg(["first", "size"])
+    )
+    is_long = (by_device["first"] > MINUTES_OF_HOUR) & (by_device["size"] >= MIN_LONG_ROWS)
+    if is_long.all():
+        raise FileRefused(
+            f"{table.file.name} has readings of {by_device['first'].iloc[0]:.0f} minutes; the energy of an hour cannot be told "
+            "from them."
+        )
+    return tuple(str(name) for name in by_device.index[is_long])
 
 
 def _interval_evidence(minutes: int, choices: Choices) -> Evidence:

@@ -12,6 +12,7 @@ from wattcast.meter_files.refusals import Ambiguous, FileRefused
 
 BYTES_AT_ONCE = 1 << 20
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+MIN_ZERO_SHARE = 0.5
 CANDIDATES = ["cp1252", "cp1250", "utf_16_le", "utf_16_be"]
 
 
@@ -43,8 +44,7 @@ def encoding_of(file: Path) -> Evidence:
             if head.startswith(mark):
                 return Evidence("encoding", name, "its byte order mark")
         if b"\0" in head[:4096]:
-            name = "utf-16-le" if head[1:2] == b"\0" else "utf-16-be"
-            return Evidence("encoding", name, "every second byte is zero")
+            return _without_mark(head[:4096], file)
         decoder, block = codecs.getincrementaldecoder("utf-8")(), head
         try:
             while block:
@@ -54,6 +54,15 @@ def encoding_of(file: Path) -> Evidence:
         except UnicodeDecodeError:
             return _by_letters(block, file)
     return Evidence("encoding", "utf-8", "all of the file is valid")
+
+
+def _without_mark(head: bytes, file: Path) -> Evidence:
+    """UTF-16 where about every second byte is zero, as in Western texts."""
+    for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        zeros = head[first::2]
+        if zeros.count(0) > MIN_ZERO_SHARE * len(zeros):
+            return Evidence("encoding", name, "about every second byte is zero")
+    raise FileRefused(f"{file} cannot be read: it is not text.")
 
 
 def _by_letters(block: bytes, file: Path) -> Evidence:

@@ -8,9 +8,9 @@ from tests.lib.local.replay.recorded import frame, sequence, written
 from tests.lib.local.replay.truth import counts_of
 
 from wattcast.local.replay.faults import Faults
-from wattcast.local.replay.recorded_files import RecordingError
 from wattcast.local.replay.recordings import recording
 from wattcast.local.replay.sequence import records
+from wattcast.meter_files.refusals import FileRefused
 
 
 def test_a_selection_takes_the_first_buildings_and_days(file):
@@ -46,6 +46,6 @@ def test_times_without_a_zone_are_refused_unless_said_to_be_utc(tmp_path, file):
     naive = frame().assign(timestamp=lambda rows: rows["timestamp"].dt.tz_localize(None))
     for name in ("naive.parquet", "naive.csv"):
         path = written(naive, tmp_path / name)
-        with pytest.raises(RecordingError, match="without a zone"):
+        with pytest.raises(FileRefused, match="without a zone"):
             recording(path)
         assert sequence(path, naive_is_utc=True) == sequence(file)
