@@ -10,7 +10,7 @@ import pandas as pd
 
 from wattcast.meter_files.detection.cells import TimeCells, clock_cells, moments, numbers_of_day
 from wattcast.meter_files.detection.headers import header_of
-from wattcast.meter_files.detection.numbers import bad_numbers, is_missing, numbers
+from wattcast.meter_files.detection.numbers import bad_numbers, numbers
 from wattcast.meter_files.intervals import (
     LONGER_THAN_AN_HOUR,
     REPEATED,
@@ -187,7 +187,7 @@ def _contract(
         if name == "energy_usage_kwh":
             columns[name] = energy
         elif name in rows:
-            values = numbers(rows[name].mask(is_missing(rows[name])), mapping.decimal, file)
+            values = numbers(rows[name], mapping.decimal, file)
             is_fahrenheit = name == "temperature_c" and header_of(mapping.columns[name]).is_fahrenheit
             columns[name] = (values - 32) / 1.8 if is_fahrenheit else values
         else:

@@ -1,13 +1,14 @@
 """The one reader of files of readings, for every command: opens a file, detects its form, and returns readings."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingABC
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from wattcast.meter_files.conversion import Readings, converted, streamed
+from wattcast.meter_files.conversion import NO_ENERGY, Readings, converted, streamed
 from wattcast.meter_files.detection.detect import detected
 from wattcast.meter_files.detection.headers import header_of
 from wattcast.meter_files.formats.delimited import delimited_table
@@ -22,6 +23,7 @@ from wattcast.meter_files.table import Table
 log = logging.getLogger(__name__)
 
 NO_CHOICES = Choices()
+MAX_WHOLE_ROWS = 2_000_000
 LEFT_OUT = "has readings of more than an hour, which say nothing about an hour: left out"
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
@@ -91,14 +93,71 @@ def reading_chunks(
         log.warning("%s: %s.", file.name, summary(mapping.evidence))
         readings = converted(table.whole(), mapping, file)
     except Ambiguous as error:
-        other = (other_options or {}).get(error.choice)
-        raise FileRefused(
-            f"{error.question} Convert the file first: wattcast load {file} "
-            f"{' or '.join(error.answers) or error.option} --to readings.parquet" + (f"; or {other}." if other else ".")
-        ) from error
-    for problem, count in readings.problems.items():
-        log.warning("%s: %s %s.", file.name, f"{count:,}", problem)
+        raise _with_conversion(error, file, (other_options or {}).get(error.choice)) from error
+    _log_problems(file, readings)
     yield readings.frame
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """The chunks of a file whose rows are converted one by one; each iteration reads the file again."""
+
+    table: Table
+    mapping: Mapping
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        return (streamed(chunk, self.mapping, self.table.file) for chunk in self.table.chunks())
+
+
+def checked_readings(file: Path) -> Iterable[pd.DataFrame]:
+    """The readings of a file for a model, which may be iterated several times: each reading once, and without totals of days.
+
+    A file of up to MAX_WHOLE_ROWS is read into memory. Of a larger one in a form that needs no other rows, chunks are read at
+    each iteration; there, totals of days among readings of hours are not noticed.
+
+    Raises:
+        FileRefused: as `read_readings`; for what is in doubt with the command that converts the file.
+    """
+    try:
+        table = open_table(file)
+        mapping = detected(table, NO_CHOICES)
+        raw = _rows_up_to(table, MAX_WHOLE_ROWS) if mapping.is_streamable else table.whole()
+        if raw is None:
+            return _Stream(table, mapping)
+        readings = converted(raw, mapping, file)
+    except Ambiguous as error:
+        raise _with_conversion(error, file) from error
+    if not mapping.is_streamable:
+        log.warning("%s: %s.", file.name, summary(mapping.evidence))
+    _log_problems(file, readings)
+    return [readings.frame]
+
+
+def _rows_up_to(table: Table, limit: int) -> pd.DataFrame | None:
+    """All rows of a table; None if there are more than `limit`."""
+    parts, rows = [], 0
+    for chunk in table.chunks():
+        parts.append(chunk)
+        rows += len(chunk)
+        if rows > limit:
+            return None
+    return pd.concat(parts)
+
+
+def _log_problems(file: Path, readings: Readings) -> None:
+    for problem, count in readings.problems.items():
+        if problem == NO_ENERGY:
+            continue  # such rows are rejected, or are gaps: both are usual and counted elsewhere
+        log.warning("%s: %s %s.", file.name, f"{count:,}", problem)
+
+
+def _with_conversion(error: Ambiguous, file: Path, other: str | None = None) -> FileRefused:
+    """The refusal of a command that takes only files whose form is clear."""
+    options = " or ".join(error.answers) or error.option
+    alternative = f"; or {other}." if other else "."
+    return FileRefused(
+        f"{error.question} Convert the file first: wattcast load {file} {options} --to readings.parquet{alternative}"
+    )
 
 
 def building_ids(file: Path) -> set[str]:

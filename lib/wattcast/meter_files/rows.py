@@ -99,13 +99,15 @@ def day_seconds(cells: pd.Series) -> npt.NDArray[np.float64]:
 
 def usual_minutes(times: pd.Series, groups: pd.Series) -> pd.Series:
     """The usual minutes between the readings of each row's device; NaN where it has one reading. Rows in any order."""
-    frame = pd.DataFrame({"group": groups.to_numpy(), "time": times.to_numpy()}).dropna().drop_duplicates()
+    codes, names = pd.factorize(groups)
+    frame = pd.DataFrame({"group": codes, "time": times.to_numpy("datetime64[us]")}).dropna().drop_duplicates()
     frame = frame.sort_values(["group", "time"], kind="stable")
     minutes = (seconds_between(frame["time"]) / 60).where(frame["group"].eq(frame["group"].shift()))
     rounded = minutes.where(minutes < 1, minutes.round())
     counts = pd.DataFrame({"group": frame["group"], "minutes": rounded}).dropna().value_counts().reset_index()
     usual = counts.drop_duplicates("group").set_index("group")["minutes"]
-    return pd.Series(groups.map(usual).to_numpy(np.float64), index=groups.index)
+    by_code = usual.reindex(range(len(names))).to_numpy(np.float64)
+    return pd.Series(by_code[codes], index=groups.index)
 
 
 def seconds_between(times: pd.Series) -> pd.Series:

@@ -1,10 +1,12 @@
 """How files are read that are not Delta tables: by functions that a command hands in."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+
+from wattcast_models.data.series import Batches
 
 
 @dataclass(frozen=True)
@@ -13,11 +15,11 @@ class FileReaders:
 
     readings: Callable[
         [Path], Iterable[pd.DataFrame]
-    ]  # timestamp (UTC), building_id, device_id, CONTEXT_INPUTS; in chunks
+    ]  # timestamp (UTC), building_id, device_id, CONTEXT_INPUTS; iterated twice
     metadata: Callable[[Path], Mapping[str, dict[str, str]]]  # METADATA by building id
     building_ids: Callable[[Path], set[str]]  # of a file of readings or of buildings
 
-    def batches(self, data: Path, columns: Sequence[str]) -> Iterator[pd.DataFrame]:
-        """The chunks of a file of readings with those of the columns that it has."""
-        for chunk in self.readings(data):
-            yield chunk[[name for name in columns if name in chunk]]
+    def batches(self, data: Path) -> Batches:
+        """The chunks of a file of readings, with those of the requested columns that it has."""
+        readings = self.readings(data)
+        return lambda columns: (chunk[[name for name in columns if name in chunk]] for chunk in readings)

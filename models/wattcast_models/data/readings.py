@@ -101,7 +101,7 @@ def read_buildings(
     if store:
         store.mkdir(parents=True, exist_ok=True)
     if files and version is None and data.exists() and not is_table(data):
-        rows: Batches = partial(files.batches, data)
+        rows: Batches = files.batches(data)
         has_revisions = False
     else:
         rows, has_revisions = _arrow_rows(data, version)

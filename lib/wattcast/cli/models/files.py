@@ -1,22 +1,32 @@
 """Files of readings and of buildings, as the strict reader of all commands gives them to the models."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from wattcast.ingest.buildings import buildings_from_csv
-from wattcast.meter_files.reader import building_ids, reading_chunks
+from wattcast.meter_files.reader import building_ids, checked_readings
 from wattcast.meter_files.writing import write_readings
 from wattcast_models.data.file_readers import FileReaders
 from wattcast_models.data.readings import METADATA, Building, read_buildings
 
 
-def readings(file: Path) -> Iterator[pd.DataFrame]:
-    """The chunks of a file of readings, with the name that the models have for the time."""
-    for chunk in reading_chunks(file):
-        yield chunk.rename(columns={"measured_at": "timestamp"})
+@dataclass(frozen=True)
+class _Renamed:
+    """Chunks of readings, with the name that the models have for the time."""
+
+    chunks: Iterable[pd.DataFrame]
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        return (chunk.rename(columns={"measured_at": "timestamp"}) for chunk in self.chunks)
+
+
+def readings(file: Path) -> Iterable[pd.DataFrame]:
+    """The readings of a file in chunks, which may be iterated several times."""
+    return _Renamed(checked_readings(file))
 
 
 def metadata(file: Path) -> dict[str, dict[str, str]]:
@@ -43,5 +53,5 @@ def contract_copy(file: Path, folder: Path) -> Path:
     if not file.exists():
         raise FileNotFoundError(f"{file} does not exist.")
     copy = folder / "rows.parquet"
-    write_readings(copy, reading_chunks(file))
+    write_readings(copy, checked_readings(file))
     return copy

@@ -56,6 +56,8 @@ def _seconds(times: pd.Series) -> Floats:
 
 def distinct_stamps(cells: pd.Series) -> list[Stamp]:
     """The different texts of a column that are times, in the order of their first occurrence."""
+    if cells.dtype.kind != "O":
+        return []
     texts = pd.unique(cells[cells.map(lambda cell: isinstance(cell, str))])
     return [one for one in map(stamp, texts) if one is not None]
 
@@ -94,6 +96,8 @@ def epoch_of(cells: pd.Series) -> str | None:
     """The unit of a column of numbers that count from 1970; None if it has other values."""
     if cells.dtype.kind in "iuf":
         return epoch_unit(cells.dropna().astype(float))
+    if cells.dtype.kind != "O":
+        return None
     texts = cells.dropna().astype(object)
     is_number = texts.map(lambda cell: isinstance(cell, (int, float)) or (isinstance(cell, str) and _is_count(cell)))
     return epoch_unit(texts.astype(float)) if len(texts) and bool(is_number.all()) else None

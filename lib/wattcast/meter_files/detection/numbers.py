@@ -24,6 +24,8 @@ Floats = npt.NDArray[np.floating]
 
 def is_missing(texts: pd.Series) -> npt.NDArray[np.bool_]:
     """Whether each cell is empty or a usual sign for no value."""
+    if texts.dtype.kind in "biufM":
+        return texts.isna().to_numpy(bool)
     return np.asarray(texts.isna() | texts.astype(str).str.strip().str.lower().isin(MISSING), bool)
 
 
