@@ -96,7 +96,7 @@ def _check_zones(times: TimeCells, rows: pd.DataFrame, mapping: Mapping, file: P
     if mapping.timezone is None and times.is_naive.any():
         raise Ambiguous(
             f"{file.name} has times without a zone, such as line {rows.index[times.is_naive][0]}.", "timezone",
-            option="--timezone ZONE, such as Europe/Berlin or UTC",
+            option="--timezone ZONE",
         )  # fmt: skip
 
 

@@ -143,9 +143,9 @@ def _zone(table: Table, columns: Columns, sample: _Sample, choices: Choices) -> 
     if header is not None and header.is_utc:
         return Evidence("timezone", "UTC", f"the header {header.text}")
     raise Ambiguous(
-        f"{table.file.name} has times without a zone.",
+        f"{table.file.name} has times without a zone, such as Europe/Berlin or UTC.",
         "timezone",
-        option="--timezone ZONE, such as Europe/Berlin or UTC",
+        option="--timezone ZONE",
     )
 
 
