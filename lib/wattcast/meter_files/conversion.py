@@ -8,7 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from wattcast.meter_files.detection.cells import TimeCells, clock_cells, moments, numbers_of_day
+from wattcast.meter_files.detection.cells import (
+    TimeCells,
+    clock_cells,
+    minutes_of_numbers,
+    moments,
+    numbers_of_day,
+)
 from wattcast.meter_files.detection.headers import header_of
 from wattcast.meter_files.detection.numbers import bad_numbers, numbers
 from wattcast.meter_files.intervals import (
@@ -27,6 +33,7 @@ from wattcast.meter_files.rows import groups_of, long_rows, row_times, seconds
 
 SKIPPED = "rows that cannot be read and were left out"
 NO_ENERGY = "rows without energy"
+SECONDS_OF_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -153,20 +160,20 @@ def _counted_from_midnight(
     """UTC where the intervals of a day of 23 or 25 hours are counted through; None where no day has other than 24 hours, or
     its numbers are those of the clock."""
     zone, first = zone_of(timezone), 1 if are_ends else 0
-    day = (local - pd.Timedelta(seconds=1)).dt.normalize() if are_ends else local.dt.normalize()
-    step: pd.Series[float] = seconds(local - day) / np.where(values > 0, values, 1)
+    interval_s = 60.0 * minutes_of_numbers(values)
+    elapsed = pd.Series(pd.to_timedelta(values * interval_s, unit="s"), index=local.index)
+    day = local - elapsed
     midnight = midnights(day, zone)
     length = seconds(midnights(day + pd.Timedelta(days=1), zone) - midnight)
-    if (length == 86_400).all():
+    is_usual = length == SECONDS_OF_DAY
+    last = (
+        pd.DataFrame({"group": groups, "day": day, "value": values}).groupby(["group", "day"])["value"].transform("max")
+    )
+    is_counted = (last - first + 1) * interval_s == length
+    if not is_counted[~is_usual].any():
         return None
-    length_s = float(np.nanmedian(step[values > 0]))
-    frame = pd.DataFrame({"group": groups, "day": day, "value": values})
-    last = frame.groupby(["group", "day"])["value"].transform("max")
-    is_counted = (last - first + 1) * length_s == length
-    if not is_counted[length != 86_400].any():
-        return None
-    naive = utc_times(local.where(length == 86_400, day), groups, timezone, are_ends=are_ends).times
-    return naive.where(length == 86_400, midnight + pd.to_timedelta(values * length_s, unit="s"))
+    by_clock = utc_times(local.where(is_usual, day), groups, timezone, are_ends=are_ends).times
+    return by_clock.where(is_usual, midnight + elapsed)
 
 
 def _energy(rows: pd.DataFrame, mapping: Mapping, file: Path) -> npt.NDArray[np.floating]:

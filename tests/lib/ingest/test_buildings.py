@@ -65,6 +65,43 @@ def test_a_file_that_is_no_table_of_buildings_is_refused(tmp_path: Path, lines: 
         buildings_from_csv(file_of(tmp_path, *lines))
 
 
+@pytest.mark.parametrize(
+    ("header", "likely"),
+    [
+        ("time_zone", "timezone"), ("Timezone", "timezone"), ("Country", "country"), ("country_code", "country"),
+        ("interval_minutes", "reading_interval_minutes"), ("readings_interval_minutes", "reading_interval_minutes"),
+        ("type", "building_type"), ("closure", "closures"), ("Zeitzone", "timezone"),
+        ("allow_negative_energy", "allows_negative_energy"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_column_is_refused_with_the_likely_name(tmp_path: Path, header: str, likely: str) -> None:
+    with pytest.raises(MetadataError, match=f"unknown column {header}: it seems to mean {likely}"):
+        buildings_from_csv(file_of(tmp_path, f"building_id,{header}", "b1,x"))
+
+
+def test_blanks_around_ids_do_not_hide_that_they_are_repeated(tmp_path: Path) -> None:
+    with pytest.raises(MetadataError, match="building b1 more than once, in lines 2 and 4"):
+        buildings_from_csv(file_of(tmp_path, "building_id,timezone", "b1,UTC", "b2,UTC", "b1 ,UTC"))
+    assert buildings_from_csv(file_of(tmp_path, "building_id", " b1 "))["building_id"].tolist() == ["b1"]
+
+
+def test_other_separators_encodings_and_commas_at_the_end_give_the_same_table(tmp_path: Path) -> None:
+    expected = buildings_from_csv(file_of(tmp_path, "building_id,timezone,country", "Café,Europe/Paris,FR"))
+    for text in (
+        "building_id;timezone;country\nCafé;Europe/Paris;FR\n", "building_id,timezone,country\nCafé,Europe/Paris,FR,\n",
+        "\ufeffbuilding_id,timezone,country\r\nCafé,Europe/Paris,FR\r\n",
+        "building_id,timezone,country,\nCafé,Europe/Paris,FR,,\n",
+    ):  # fmt: skip
+        for encoding in ("utf-8", "utf-16") if text.startswith("building_id;") else ("utf-8",):
+            (tmp_path / "buildings.csv").write_text(text, encoding=encoding, newline="")
+            pd.testing.assert_frame_equal(buildings_from_csv(tmp_path / "buildings.csv"), expected)
+
+
+def test_a_row_that_is_longer_than_the_header_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(MetadataError, match="line 3 has 4 fields, and the header has 3"):
+        buildings_from_csv(file_of(tmp_path, "building_id,timezone,country", "b1,UTC,GB", "b2,Europe/Paris,FR,x"))
+
+
 def test_a_missing_an_empty_and_a_binary_file_are_refused_alike(tmp_path: Path) -> None:
     empty, binary = tmp_path / "empty.csv", tmp_path / "binary.csv"
     empty.write_bytes(b"")
