@@ -27,13 +27,14 @@ from wattcast.meter_files.intervals import (
 )
 from wattcast.meter_files.local_times import UtcTimes, midnights, utc_times, zone_of
 from wattcast.meter_files.mapping import CONTRACT_COLUMNS, FEATURES, UNITS_KW, UNITS_KWH, Mapping
-from wattcast.meter_files.refusals import Ambiguous, FileRefused
+from wattcast.meter_files.refusals import Ambiguous, FileRefused, bad_row
 from wattcast.meter_files.registers import interval_usage
 from wattcast.meter_files.rows import groups_of, long_rows, row_times, seconds
 
 SKIPPED = "rows that cannot be read and were left out"
 NO_ENERGY = "rows without energy"
 SECONDS_OF_DAY = 86_400
+MAX_SKIPPED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ def converted(raw: pd.DataFrame, mapping: Mapping, file: Path) -> Readings:
     if mapping.skip_bad_rows and np.isnan(times.local).any():
         is_time = ~np.isnan(times.local)
         problems[SKIPPED] += int((~is_time).sum())
+        if problems[SKIPPED] > MAX_SKIPPED_SHARE * len(raw):
+            raise FileRefused(f"{file.name}: {problems[SKIPPED]} of {len(raw)} rows cannot be read; see --preview.")
         rows, times = rows[is_time], TimeCells(times.local[is_time], times.offset_minutes[is_time])
     _check_zones(times, rows, mapping, file)
     groups = groups_of(rows).reset_index(drop=True)
@@ -90,7 +93,7 @@ def _readable(raw: pd.DataFrame, mapping: Mapping, file: Path) -> tuple[pd.DataF
     )
     has_id = rows["building_id"].notna().to_numpy()
     if not has_id.all() and not mapping.skip_bad_rows:
-        raise FileRefused(
+        raise bad_row(
             f"{file.name} has rows without measured_at or building_id, such as line {rows.index[~has_id][0]}."
         )
     is_bad = ~has_id | (bad_numbers(rows["energy_usage_kwh"], mapping.decimal) if mapping.skip_bad_rows else False)

@@ -1,6 +1,7 @@
 """The one reader of files of readings, for every command: opens a file, detects its form, and returns readings."""
 
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def open_table(file: Path, choices: Choices = NO_CHOICES) -> Table:
         return workbook_table(file, choices)
     if head.startswith(OLD_EXCEL):
         raise FileRefused(f"{file.name} is a workbook of an old Excel: save it as .xlsx or CSV.")
-    if head.startswith(b"<"):
+    if re.match(rb"<[?!a-zA-Z]", head):
         return green_button_table(file, choices.building)
     if head.startswith((b"100,NEM12", b"200,")):
         return nem12_table(file)
@@ -153,10 +154,9 @@ def _log_problems(file: Path, readings: Readings) -> None:
 
 def _with_conversion(error: Ambiguous, file: Path, other: str | None = None) -> FileRefused:
     """The refusal of a command that takes only files whose form is clear."""
-    options = " or ".join(error.answers) or error.option
     alternative = f"; or {other}." if other else "."
     return FileRefused(
-        f"{error.question} Convert the file first: wattcast load {file} {options} --to readings.parquet{alternative}"
+        f"{error.question} Convert the file first: wattcast load {file} {error.options} --to readings.parquet{alternative}"
     )
 
 

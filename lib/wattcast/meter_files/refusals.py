@@ -25,7 +25,17 @@ class Ambiguous(FileRefused):
         self, question: str, choice: str, answers: Mapping[str, object] | None = None, option: str = ""
     ) -> None:
         self.question, self.choice, self.answers, self.option = question, choice, dict(answers or {}), option
-        super().__init__(f"{question} Add {' or '.join(self.answers) or option}.")
+        super().__init__(f"{question} Add {self.options}.")
+
+    @property
+    def options(self) -> str:
+        """The options that settle the doubt, as they are typed."""
+        return " or ".join([*self.answers, *([self.option] if self.option else [])])
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         return type(self), (self.question, self.choice, self.answers, self.option)
+
+
+def bad_row(message: str) -> Ambiguous:
+    """The refusal of a row, which the user may leave out."""
+    return Ambiguous(message, "skip_bad_rows", {"--skip-bad-rows": True})

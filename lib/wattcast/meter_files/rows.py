@@ -17,7 +17,7 @@ from wattcast.meter_files.detection.cells import (
     time_cells,
 )
 from wattcast.meter_files.mapping import DateOrder, Layout
-from wattcast.meter_files.refusals import FileRefused
+from wattcast.meter_files.refusals import bad_row
 
 UNIT_IN_BRACKETS = re.compile(r"\s*[(\[](kWh|Wh|MWh|kW|MW|W)[)\]]\s*$", re.IGNORECASE)
 
@@ -84,7 +84,7 @@ def row_times(rows: pd.DataFrame, order: DateOrder, file: Path, *, may_skip: boo
         blank = cells.isna() | (cells.astype(str).str.strip() == "")
         if (is_wrong & blank.to_numpy()).any():
             line = rows.index[is_wrong & blank.to_numpy()][0]
-            raise FileRefused(f"{file.name} has rows without {role} or building_id, such as line {line}.")
+            raise bad_row(f"{file.name} has rows without {role} or building_id, such as line {line}.")
         is_date_wrong = is_wrong & np.isnan(time_cells(cells, order).local)
         named = cells if is_date_wrong.any() else rows["time_of_day"]
         refuse_times(named.rename(role if is_date_wrong.any() else "time_of_day"), is_wrong, file)

@@ -37,7 +37,7 @@ def lines(rows: pd.DataFrame, header: str, form: Callable[[pd.Timestamp, float],
 
 
 def comma(value: float) -> str:
-    return f"{value:.5f}".rstrip("0").rstrip(".").replace(".", ",")
+    return f"{value:.9f}".rstrip("0").rstrip(".").replace(".", ",")
 
 
 def readings(file: Path, **choices: object) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from wattcast.meter_files.detection.stamps import (
     time_of_day,
 )
 from wattcast.meter_files.mapping import DateOrder
-from wattcast.meter_files.refusals import FileRefused
+from wattcast.meter_files.refusals import FileRefused, bad_row
 
 Floats = npt.NDArray[np.float64]
 MAX_NUMBER_OF_DAY = 100  # the 25 hours of the longest day in quarter hours
@@ -138,14 +138,14 @@ def minutes_of_numbers(values: Floats) -> int:
 
 
 def refuse_times(cells: pd.Series, is_wrong: npt.NDArray[np.bool_], file: Path) -> None:
-    """Raises FileRefused with the first cell that is no time."""
+    """Raises FileRefused, or Ambiguous where the row could be left out, with the first cell that is no time."""
     line, cell = cells.index[is_wrong][0], cells[is_wrong].iloc[0]
     if isinstance(cell, (int, float, np.number)):
         raise FileRefused(
             f"{file.name}, line {line}: {cells.name} must be times, or seconds, ms, us or ns since 1970 in the years 2000 to "
             f"2199, but is {cell}."
         )
-    raise FileRefused(f"{file.name}, line {line}: {cells.name} contains {cell!r}, which is not a time.")
+    raise bad_row(f"{file.name}, line {line}: {cells.name} contains {cell!r}, which is not a time.")
 
 
 def has_midnight_as_24(cells: pd.Series) -> bool:

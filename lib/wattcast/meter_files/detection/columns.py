@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from wattcast.meter_files.detection.cells import clock_cells, distinct_stamps, epoch_of, numbers_of_day
-from wattcast.meter_files.detection.headers import CONTRACT, Header, header_of, likely_name, unit_of
+from wattcast.meter_files.detection.headers import CONTRACT, Header, header_of, is_never_usage, likely_name, unit_of
 from wattcast.meter_files.detection.numbers import is_missing
 from wattcast.meter_files.detection.stamps import time_of_day
 from wattcast.meter_files.mapping import TIME_ROLES, Choices, Layout
@@ -92,9 +92,12 @@ def _times(roles: dict[str, Header], sample: pd.DataFrame, table: Table) -> dict
     """The roles with one way to tell the time: a time, a date with a time of day, or a date."""
     roles = dict(roles)
     if "date" in roles and "time_of_day" not in roles:
-        for role in ("measured_at", "interval_end"):
-            if role in roles and _is_clock(sample[roles[role].text]):
-                roles["time_of_day"] = roles.pop(role)
+        clocks = [
+            role for role in ("measured_at", "interval_end") if role in roles and _is_clock(sample[roles[role].text])
+        ]
+        if clocks:
+            roles["time_of_day"] = replace(roles[clocks[0]], is_end=clocks[0] == "interval_end")
+            roles = {role: header for role, header in roles.items() if role not in clocks}
     if "measured_at" in roles:
         roles.pop("date", None)
         roles.pop("time_of_day", None)
@@ -139,7 +142,7 @@ def _has_whole_times(cells: pd.Series) -> bool:
 def _long_or_wide(
     table: Table, sample: pd.DataFrame, choices: Choices, roles: dict[str, Header], unknown: list[str]
 ) -> Columns:
-    numeric = [name for name in unknown if _is_numeric(sample[name])]
+    numeric = [name for name in unknown if _is_numeric(sample[name]) and not is_never_usage(name)]
     named = [header_of(name) for name in table.columns if name not in choices.ignored]
     if choices.layout == "wide" or (choices.layout is None and "energy_usage_kwh" not in roles and len(numeric) > 1):
         meters = (

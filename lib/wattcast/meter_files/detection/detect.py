@@ -210,6 +210,8 @@ def _stamps(
 ) -> Evidence:
     time_of_day = sample.rows.get("time_of_day")
     if time_of_day is not None and not choices.stamps:
+        if "time_of_day" in columns.roles and columns.roles["time_of_day"].is_end:
+            return Evidence("stamps", "end", f"the header {columns.roles['time_of_day'].text}")
         values, seconds = numbers_of_day(time_of_day), day_seconds(time_of_day)
         if values is not None:
             first = int(values.min())

@@ -10,7 +10,7 @@ from wattcast.meter_files.mapping import UNITS
 
 WORDS = {
     "measured_at": """
-        timestamp | measured at | datetime | date time | date and time | time stamp | ts | start | from |
+        timestamp | measured at | mtu | datum von | datetime | date time | date and time | time stamp | ts | start | from |
         begin | start time | start date | interval start | period start | start datetime | zeitstempel | datum
         uhrzeit | datum zeit | datum und uhrzeit | datum und zeit | zeitpunkt | messzeitpunkt | von | beginn |
         startzeit | horodatage | horodate | date heure | date et heure | debut | fecha hora | fecha y hora |
@@ -18,7 +18,7 @@ WORDS = {
         reading datetime | time utc | utc | utc time
     """,
     "interval_end": """
-        end | to | until | end time | end date | interval end | period end | hour ending | interval ending |
+        datum bis | end | to | until | end time | end date | interval end | period end | hour ending | interval ending |
         end datetime | ende | bis | endzeit | fin | hasta | einde | tot
     """,
     "date": """
@@ -45,7 +45,8 @@ WORDS = {
         consumption | import | verbrauch | energieverbrauch | stromverbrauch | verbrauchswert | energie |
         wirkarbeit | bezug | netzbezug | wert | messwert | consommation | energie active | energie active
         soutiree | energie soutiree | soutirage | consumo | consumo energia | energia | energia activa |
-        verbruik | afname | stroomverbruik | energieverbruik | value | state | kwh | wh | mwh | energy use |
+        verbruik | afname | valeur | valor | waarde |
+        stroomverbruik | energieverbruik | value | state | kwh | wh | mwh | energy use |
         active energy | total consumption
     """,
     "temperature_c": """
@@ -78,7 +79,7 @@ NEVER_USAGE = """
     export | exported | feed in | generation | production | einspeisung | erzeugung | lieferung | injection |
     surplus | vertido | excedente | teruglevering | opwek | status | quality | quality flag | flag |
     messstatus | qualitat | statut | estado | kwaliteit | schema version | comment | kommentar | bemerkung |
-    reactive energy | blindarbeit | cost | kosten | price | preis
+    feed | returned | reactive | reactive energy | blindarbeit | cost | kosten | price | preis
 """
 CONTRACT = (
     "timestamp",
@@ -91,6 +92,7 @@ CONTRACT = (
     "occupancy",
 )
 UNIT = re.compile(r"(?:^|[\s_\-/(\[])(kWh|Wh|MWh|GWh|kW|MW|W)(?:[)\]]|/\s*h[)\]]?)?$", re.IGNORECASE)
+UNIT_IN_BRACKETS = re.compile(r"[(\[]\s*(kWh|Wh|MWh|GWh|kW|MW|W)\s*[)\]]", re.IGNORECASE)
 FAHRENHEIT = re.compile(r"(°\s*F|\bfahrenheit|[\s_(\[]F)[)\]]?\s*$", re.IGNORECASE)
 
 
@@ -112,6 +114,7 @@ class Header:
     is_register: bool = False
     is_utc: bool = False
     is_fahrenheit: bool = False
+    is_end: bool = False  # a time of day at the end of its interval
 
 
 def header_of(text: str) -> Header:
@@ -122,7 +125,7 @@ def header_of(text: str) -> Header:
         return Header(text, role, "kWh" if role == "energy_usage_kwh" else None)
     normal = normalised(text)
     bare = normalised(re.sub(r"[(\[][^)\]]*[)\]]", " ", text))
-    without_unit = normalised(UNIT.sub("", text)) if unit else bare
+    without_unit = re.sub(r" (in|en)$", "", normalised(UNIT.sub("", text))) if unit else bare
     candidates = [word for word in (normal, bare, without_unit) if word]
     is_utc = bool(re.search(r"\b(utc|gmt)\b", text.replace("_", " "), re.IGNORECASE))
     if is_utc:
@@ -136,7 +139,13 @@ def header_of(text: str) -> Header:
     by_word = next((ROLE_OF[word] for word in candidates if word in ROLE_OF), None)
     is_fahrenheit = by_word == "temperature_c" and bool(FAHRENHEIT.search(text))
     own_unit = unit if by_word == "energy_usage_kwh" else None
-    return Header(text, by_word, own_unit, is_utc=is_utc, is_fahrenheit=is_fahrenheit)
+    is_end = by_word == "time_of_day" and normal.endswith(" bis")
+    return Header(text, by_word, own_unit, is_utc=is_utc, is_fahrenheit=is_fahrenheit, is_end=is_end)
+
+
+def is_never_usage(text: str) -> bool:
+    """Whether a header names energy to the grid, a price or another value that is not the use of energy."""
+    return bool({*normalised(text).split()} & OTHER_WORDS) or normalised(text).startswith("total")
 
 
 def normalised(text: str) -> str:
@@ -146,8 +155,8 @@ def normalised(text: str) -> str:
 
 
 def unit_of(text: str) -> str | None:
-    """The unit at the end of a header or in a cell, in its usual spelling; None where there is none."""
-    match = UNIT.search(text.strip())
+    """The unit in brackets or at the end of a header, or in a cell, in its usual spelling; None where there is none."""
+    match = UNIT.search(text.strip()) or UNIT_IN_BRACKETS.search(text)
     by_lower = {unit.lower(): unit for unit in UNITS}
     return by_lower[match[1].lower()] if match else None
 

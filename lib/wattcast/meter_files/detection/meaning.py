@@ -27,6 +27,10 @@ def unit_evidence(columns: Columns, sample: pd.DataFrame, choices: Choices, file
         return Evidence("unit", choices.unit, "as requested")
     energy = columns.roles.get("energy_usage_kwh")
     header_units = {unit for name in columns.meters if (unit := unit_of(name))}
+    if len(header_units) > 1 and columns.layout == "wide":
+        raise FileRefused(
+            f"{file.name} has columns in {', '.join(sorted(header_units))}: leave out those that are no meters with --ignore."
+        )
     header_unit = energy.unit if energy else next(iter(header_units)) if len(header_units) == 1 else None
     answers: dict[str, object] = {f"--unit {unit}": unit for unit in ("kWh", "Wh", "MWh", "kW", "W")}
     if "unit" in columns.roles:
@@ -46,7 +50,7 @@ def unit_evidence(columns: Columns, sample: pd.DataFrame, choices: Choices, file
             return Evidence("unit", units.pop(), "the column of units")
     if header_unit:
         return Evidence("unit", header_unit, f"the header {energy.text if energy else columns.meters[0]}")
-    raise Ambiguous(f"{file.name} does not say the unit of its energy.", "unit", answers, "--unit UNIT")
+    raise Ambiguous(f"{file.name} does not say the unit of its energy.", "unit", answers)
 
 
 def quantity_evidence(

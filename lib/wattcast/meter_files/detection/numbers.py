@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from wattcast.meter_files.mapping import Evidence
-from wattcast.meter_files.refusals import Ambiguous, FileRefused
+from wattcast.meter_files.refusals import Ambiguous, FileRefused, bad_row
 
 MISSING = {
     "", "-", "--", "---", ".", "?", "n/a", "na", "nan", "null", "none", "#n/a", "#nv", "n.v.", "k.a.", "n.d.", "nd", "s/d",
@@ -85,9 +85,7 @@ def _parsed(cells: pd.Series, decimal: str, file: Path) -> Floats:
         line, text = cells.index[is_wrong][0], cells[is_wrong].iloc[0]
         other = "," if decimal == "." else "."
         hint = f" If its decimal sign is {other!r}, add --decimal {other}." if other in str(text) else ""
-        raise FileRefused(
-            f"{file.name}, line {line}: {cells.name} contains a value that {NOT_A_NUMBER}: {text!r}.{hint}"
-        )
+        raise bad_row(f"{file.name}, line {line}: {cells.name} contains a value that {NOT_A_NUMBER}: {text!r}.{hint}")
     return values
 
 

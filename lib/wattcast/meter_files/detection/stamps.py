@@ -23,6 +23,7 @@ DATE = (
     r"|(?P<one>\d{1,2})(?P<mark>[-/.\s])\s?(?P<two>\d{1,2}|[^\W\d_]{3,9}\.?)[-/.\s]\s?(?P<last>\d{4}|\d{2}))"
 )
 STAMP = re.compile(rf"\s*{DATE}(?:\s*(?:T|\s|,|;|\bum\b)\s*{CLOCK})?\s*{ZONE}?(?:\s*Uhr)?\s*", re.IGNORECASE)
+RANGE_END = re.compile(r"\s+[-–]\s+\d.*$")  # of 01.03.2026 00:00 - 01.03.2026 00:15
 CLOCK_ONLY = re.compile(rf"\s*{CLOCK}(?:\s*Uhr)?\s*", re.IGNORECASE)
 OFFSETS = {
     "Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "CET": 60, "MEZ": 60, "BST": 60, "WEST": 60, "CEST": 120, "MESZ": 120, "EET": 120,
@@ -53,8 +54,8 @@ class Stamp(NamedTuple):
 
 
 def stamp(text: str) -> Stamp | None:
-    """The parts of a text; None if it is no time. Whether the day exists is not checked."""
-    match = STAMP.fullmatch(text)
+    """The parts of a text, of the start where it is a range; None if it is no time. Whether the day exists is not checked."""
+    match = STAMP.fullmatch(text) or STAMP.fullmatch(RANGE_END.sub("", text))
     if match is None:
         return None
     order: DateOrder | None = "year"

@@ -14,7 +14,7 @@ from wattcast.meter_files.detection.headers import header_of, unit_of
 from wattcast.meter_files.detection.stamps import stamp, time_of_day
 from wattcast.meter_files.formats.encodings import encoding_of, open_binary
 from wattcast.meter_files.mapping import TIME_ROLES, Choices, Evidence
-from wattcast.meter_files.refusals import Ambiguous, FileRefused
+from wattcast.meter_files.refusals import FileRefused, bad_row
 from wattcast.meter_files.table import MAX_HEADER_ROW, ROWS_PER_CHUNK, Table, checked_headers
 
 SEPARATORS = (";", "\t", "|", ",")
@@ -104,10 +104,8 @@ def _chunks(
             if len(row) != width and not (len(row) > width and not any(map(str.strip, row[width:]))):
                 if skip_bad_rows:
                     continue
-                raise Ambiguous(
-                    f"{file.name} cannot be read: line {number} has {len(row)} fields, and the header has {width}.",
-                    "skip_bad_rows",
-                    {"--skip-bad-rows": True},
+                raise bad_row(
+                    f"{file.name} cannot be read: line {number} has {len(row)} fields, and the header has {width}."
                 )
             cells.append(row[:width])
             lines.append(number)

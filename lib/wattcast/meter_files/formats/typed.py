@@ -70,7 +70,7 @@ def workbook_table(file: Path, choices: Choices) -> Table:
         name = with_times[0] if len(with_times) == 1 else None
     if name is None:
         answers: dict[str, object] = {f"--sheet {sheet!r}": sheet for sheet in filled}
-        raise Ambiguous(f"{file.name} has {len(filled)} sheets with rows.", "sheet", answers, "--sheet NAME")
+        raise Ambiguous(f"{file.name} has {len(filled)} sheets with rows.", "sheet", answers)
     if name not in sheets:
         raise FileRefused(f"{file.name} has no sheet {name}: it has {', '.join(sheets)}.")
     rows = sheets[name]
