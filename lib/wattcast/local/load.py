@@ -103,5 +103,6 @@ def send(loaded: Loaded, buildings_file: Path | None, *, progress: Progress) -> 
         request = ReplayRequest(
             file=file, buildings_file=buildings_file, speed=None, buildings=None, days=None, start=None, end=None, seed=0,
             faults=NO_FAULTS, naive_is_utc=False, resume=False,
+            remedy="repeat the command: readings that were sent before change nothing",
         )  # fmt: skip
         return replay_file(request, progress=progress)

@@ -48,16 +48,42 @@ def utc_times(local: pd.Series, groups: pd.Series, timezone: str, *, are_ends: b
         Ambiguous: a time does not exist in the zone, so the file seems to have standard time all the year.
     """
     zone = zone_of(timezone)
-    is_summer = _is_summer_time(local, groups, zone)
-    skipped = local.dt.tz_localize(zone, ambiguous=is_summer.values, nonexistent="NaT").isna() & local.notna()
-    if skipped.any():
-        before = (local[skipped] - pd.Timedelta(seconds=1)).dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    codes, distinct = pd.factorize(local)
+    shown = pd.Series(distinct)
+    summer, standard = _in_utc(shown, zone, True), _in_utc(shown, zone, False)
+    is_skipped = summer.isna().to_numpy()
+    if is_skipped.any():
+        before = _in_utc(shown[is_skipped] - pd.Timedelta(seconds=1), zone, True)
         is_jump = before.notna() & are_ends
         if not is_jump.all():
-            _refuse_skipped(local[skipped][~is_jump].iloc[0], timezone, zone)
-    aware = local.dt.tz_localize(zone, ambiguous=is_summer.values, nonexistent="shift_forward")
-    problems = Counter({UNREPEATED: int(_occurs_once(local, groups, zone).sum())})
-    return UtcTimes(aware.dt.tz_convert("UTC").dt.tz_localize(None), +problems)
+            _refuse_skipped(shown[is_skipped][~is_jump].iloc[0], timezone, zone)
+        summer[is_skipped] = standard[is_skipped] = before + pd.Timedelta(seconds=1)
+    is_repeated = pd.Series((summer != standard).to_numpy()[codes] & (codes >= 0), index=local.index)
+    is_first, occurs_once = _is_first(local[is_repeated], groups[is_repeated], groups, local)
+    at = pd.Series(summer.to_numpy()[codes], index=local.index)
+    later = is_first.index[~is_first]
+    at[later] = standard.to_numpy()[codes[local.index.get_indexer(later)]]
+    problems = Counter({UNREPEATED: occurs_once})
+    return UtcTimes(at.mask(local.isna()), +problems)
+
+
+def _in_utc(local: pd.Series, zone: tzinfo, is_summer: bool) -> pd.Series:
+    """Local times in UTC, repeated ones as summer time or not; NaT where they do not exist."""
+    aware = local.dt.tz_localize(zone, ambiguous=np.full(len(local), is_summer), nonexistent="NaT")
+    return pd.Series(aware.dt.tz_convert("UTC").dt.tz_localize(None), index=local.index)
+
+
+def _is_first(repeated: pd.Series, groups: pd.Series, all_groups: pd.Series, local: pd.Series) -> tuple[pd.Series, int]:
+    """Whether each row in a repeated hour is the first in time, by its place in the file; and how many occur once."""
+    if repeated.empty:
+        return pd.Series(dtype=bool), 0
+    ends = local.groupby(all_groups).agg(["first", "last"])
+    rows = pd.DataFrame({"group": groups, "local": repeated})
+    goes_back = rows["group"].map(ends["last"] < ends["first"]).astype(bool)
+    position = rows.groupby(["group", "local"]).cumcount()
+    count = rows.groupby(["group", "local"])["local"].transform("size")
+    is_first = (position == 0) ^ (goes_back & (count > 1))
+    return is_first, int((count == 1).sum())
 
 
 def midnights(days: pd.Series, zone: tzinfo) -> pd.Series:
@@ -65,32 +91,6 @@ def midnights(days: pd.Series, zone: tzinfo) -> pd.Series:
     is_summer = np.ones(len(days), bool)
     aware = days.dt.tz_localize(zone, ambiguous=is_summer, nonexistent="shift_forward")
     return pd.Series(aware.dt.tz_convert("UTC").dt.tz_localize(None), index=days.index)
-
-
-def _is_ambiguous(local: pd.Series, zone: tzinfo) -> pd.Series:
-    is_unclear = local.dt.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward").isna()
-    return pd.Series(local.notna() & is_unclear, index=local.index)
-
-
-def _is_summer_time(local: pd.Series, groups: pd.Series, zone: tzinfo) -> pd.Series:
-    is_ambiguous = _is_ambiguous(local, zone)
-    if not is_ambiguous.any():
-        return pd.Series(True, index=local.index)
-    order = pd.DataFrame({"group": groups.to_numpy(), "local": local.to_numpy()}, index=local.index)
-    ends = order.groupby("group")["local"].agg(["first", "last"])
-    goes_back = order["group"].map(ends["last"] < ends["first"]).astype(bool)
-    position = order.groupby(["group", "local"]).cumcount()
-    count = order.groupby(["group", "local"])["local"].transform("size")
-    is_first = np.where(goes_back & (count > 1), position > 0, position == 0)
-    return pd.Series(is_first, index=local.index) | ~is_ambiguous
-
-
-def _occurs_once(local: pd.Series, groups: pd.Series, zone: tzinfo) -> pd.Series:
-    is_ambiguous = _is_ambiguous(local, zone)
-    if not is_ambiguous.any():
-        return is_ambiguous
-    order = pd.DataFrame({"group": groups.to_numpy(), "local": local.to_numpy()}, index=local.index)
-    return is_ambiguous & (order.groupby(["group", "local"])["local"].transform("size") == 1)
 
 
 def _refuse_skipped(time: pd.Timestamp, name: str, zone: tzinfo) -> None:

@@ -32,6 +32,7 @@ class ReplayRequest:
     faults: Faults
     naive_is_utc: bool
     resume: bool
+    remedy: str = "continue with the same command and --resume"  # where the broker goes away
 
 
 def replay_file(request: ReplayRequest, *, progress: Progress) -> ReplayCounts:
@@ -59,7 +60,7 @@ def replay_file(request: ReplayRequest, *, progress: Progress) -> ReplayCounts:
     except KafkaError as error:
         raise BrokerUnreachable(
             f"The replay has stopped: the Kafka broker at {current.kafka.bootstrap_servers} does not answer "
-            f"({type(error).__name__}). Start it, then continue with the same command and --resume."
+            f"({type(error).__name__}). Start it, then {request.remedy}."
         ) from error
     except (ValueError, OSError) as error:
         refuse(message(error))

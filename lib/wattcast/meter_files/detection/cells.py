@@ -58,7 +58,7 @@ def distinct_stamps(cells: pd.Series) -> list[Stamp]:
     """The different texts of a column that are times, in the order of their first occurrence."""
     if cells.dtype.kind != "O":
         return []
-    texts = pd.unique(cells[cells.map(lambda cell: isinstance(cell, str))])
+    texts = (cell for cell in pd.unique(cells) if isinstance(cell, str))
     return [one for one in map(stamp, texts) if one is not None]
 
 
@@ -99,8 +99,8 @@ def epoch_of(cells: pd.Series) -> str | None:
     if cells.dtype.kind != "O":
         return None
     texts = cells.dropna().astype(object)
-    is_number = texts.map(lambda cell: isinstance(cell, (int, float)) or (isinstance(cell, str) and _is_count(cell)))
-    return epoch_unit(texts.astype(float)) if len(texts) and bool(is_number.all()) else None
+    is_number = all(isinstance(cell, (int, float)) or (isinstance(cell, str) and _is_count(cell)) for cell in texts)
+    return epoch_unit(texts.astype(float)) if len(texts) and is_number else None
 
 
 def _is_count(text: str) -> bool:

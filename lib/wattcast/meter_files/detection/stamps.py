@@ -65,12 +65,11 @@ def stamp(text: str) -> Stamp | None:
         compact = match["compact"]
         year, first, second = int(compact[:4]), int(compact[4:6]), int(compact[6:])
     else:
-        month = MONTH_OF.get(normalised(match["two"])) or MONTH_OF.get(normalised(match["two"])[:3])
         year = int(match["last"]) + (2000 if len(match["last"]) == 2 else 0)
-        if month:
-            first, second = month, int(match["one"])
-        elif match["two"].isdigit():
+        if match["two"].isdigit():
             first, second, order = int(match["one"]), int(match["two"]), None
+        elif month := _month(match["two"]):
+            first, second = month, int(match["one"])
         else:
             return None
     seconds = clock_seconds(match) if match["hour"] else 0
@@ -78,6 +77,11 @@ def stamp(text: str) -> Stamp | None:
         return None
     micro = int(f"{match['fraction'] or '0':0<6}"[:6])
     return Stamp(year, first, second, order, seconds, micro, _offset(match["zone"]), not match["hour"])
+
+
+def _month(word: str) -> int | None:
+    normal = normalised(word)
+    return MONTH_OF.get(normal) or MONTH_OF.get(normal[:3])
 
 
 def clock_seconds(match: re.Match[str]) -> int | None:
