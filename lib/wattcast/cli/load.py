@@ -1,6 +1,7 @@
 """The command `load`."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.progress import Progress
@@ -71,7 +72,7 @@ def _shown(loaded: Loaded, buildings_file: Path | None) -> Preview:
     if buildings_file is not None:
         metadata = buildings_from_csv(buildings_file)
         homes = metadata.loc[metadata["building_type"].eq("residential"), "building_id"].tolist()
-    summary = preview(loaded.readings, homes=homes)
+    summary = preview(loaded.readings, homes=homes, now=datetime.now(UTC))
     for file, mapping in loaded.mappings.items():
         show(mapping_table(file, mapping))
     show(preview_table(summary))

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -35,8 +36,9 @@ class Preview:
     remarks: tuple[str, ...]
 
 
-def preview(readings: Readings, *, homes: Collection[str] = ()) -> Preview:
-    """The summary of readings that are sorted by device and time. `homes` names residential buildings."""
+def preview(readings: Readings, *, homes: Collection[str] = (), now: datetime | None = None) -> Preview:
+    """The summary of readings that are sorted by device and time. `homes` names residential buildings; with `now`, an aware
+    time, readings that lie after it are remarked."""
     rows = readings.frame.assign(
         group=groups_of(readings.frame), minutes=readings.frame["building_id"].map(readings.minutes).astype(float)
     )
@@ -45,6 +47,10 @@ def preview(readings: Readings, *, homes: Collection[str] = ()) -> Preview:
     expected = _expected_rows(rows)
     present = energy.notna().groupby(rows["group"]).sum()
     spikes = _spikes(rows)
+    remarks = _remarks(rows, spikes, frozenset(homes))
+    future = 0 if now is None else int((rows["measured_at"] > now).sum())
+    if future:
+        remarks.insert(0, f"{future:,} readings lie in the future: are day and month, and the time zone, right?")
     buildings = int(rows["building_id"].nunique())
     days = max(float((rows["minutes"]).sum()) / 1440 / max(rows["group"].nunique(), 1), 1e-9)
     return Preview(
@@ -52,7 +58,7 @@ def preview(readings: Readings, *, homes: Collection[str] = ()) -> Preview:
         end=(rows["measured_at"] + pd.to_timedelta(rows["minutes"], unit="min")).max(),
         minutes=tuple(sorted(set(readings.minutes.values()))), kwh_per_day=float(energy.sum()) / days / buildings,
         gap_share=max(1 - float(present.sum()) / max(float(expected.sum()), 1.0), 0.0), zero_share=float((energy == 0).mean()),
-        negative=int((energy < 0).sum()), spikes=len(spikes), remarks=tuple(_remarks(rows, spikes, frozenset(homes))),
+        negative=int((energy < 0).sum()), spikes=len(spikes), remarks=tuple(remarks),
     )  # fmt: skip
 
 

@@ -49,6 +49,13 @@ def test_implausible_readings_are_remarked(energy: np.ndarray, remark: str) -> N
     assert any(re.search(remark, text) for text in remarks), remarks
 
 
+def test_readings_in_the_future_are_remarked() -> None:
+    times = pd.date_range("2026-03-02", periods=48, freq="h", tz="UTC")
+    frame = pd.DataFrame({"building_id": "b", "measured_at": times, "energy_usage_kwh": RNG.uniform(1, 3, 48)})
+    result = preview(Readings(frame, Counter(), {"b": 60}), now=times[40])
+    assert result.remarks == ("7 readings lie in the future: are day and month, and the time zone, right?",)
+
+
 def test_a_load_that_no_home_has_is_remarked_for_homes_only() -> None:
     energy = RNG.uniform(80, 100, 200)
     assert summary(energy).remarks == ()

@@ -76,6 +76,7 @@ def test_doubt_names_the_options_that_settle_it(tmp_path: Path, text: str, messa
         (f"{HEAD}2026-02-30T00:00:00Z,a,1\n", "'2026-02-30T00:00:00Z', which is not a time"),
         (f"{HEAD}2026-01-05T00:00:00Z,,1\n", "rows without measured_at or building_id, such as line 2"),
         (f"{HEAD},a,1\n", "rows without measured_at or building_id, such as line 2"),
+        (HEAD + "".join(f"26-03-0{day} 00:00,a,1\n" for day in range(1, 8)), "begin with the year 26 in two digits"),
         (f"{HEAD}17,a,1\n18,a,2\n", "must be times|is not a time"),
         (HEAD, "has no readings"),
         ("2026-01-05T00:00:00Z,a,1\n2026-01-05T01:00:00Z,a,1\n", "has no header row"),

@@ -10,7 +10,7 @@ import pandas as pd
 
 from wattcast.meter_files.detection.headers import normalised
 from wattcast.meter_files.mapping import DateOrder, Evidence
-from wattcast.meter_files.refusals import Ambiguous
+from wattcast.meter_files.refusals import Ambiguous, FileRefused
 
 CLOCK = (
     r"(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
@@ -37,6 +37,7 @@ MONTH_OF = {word: number for number, words in enumerate(MONTHS, start=1) for wor
 EPOCH_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 FIRST_S, LAST_S = 946_684_800, 7_258_118_400  # the years 2000 to 2199, as in the contract of readings
 DAY_S = 86_400
+MAX_YEARS_OF_A_DAY, LAST_DAY_AS_YEAR = 2, 2031  # of times that all lie on the same day of the month
 MAX_STEP_S = 27 * DAY_S  # dates in the wrong order jump by a month
 
 
@@ -129,6 +130,7 @@ def date_order(stamps: list[Stamp]) -> Evidence:
     if not open_ones:
         return Evidence("date_order", "year", "dates begin with the year or name the month")
     if any(one.first > 12 for one in open_ones):
+        _refuse_short_years(open_ones)
         return Evidence("date_order", "day", f"the first number reaches {max(one.first for one in open_ones)}")
     if any(one.second > 12 for one in open_ones):
         return Evidence("date_order", "month", f"the second number reaches {max(one.second for one in open_ones)}")
@@ -142,6 +144,15 @@ def date_order(stamps: list[Stamp]) -> Evidence:
         "date_order",
         {"--dayfirst": "day", "--monthfirst": "month"},
     )
+
+
+def _refuse_short_years(stamps: list[Stamp]) -> None:
+    """Refuse dates such as 26-03-01 whose year of two digits seems to come first: their day varies, not their year."""
+    firsts, years = {one.first for one in stamps}, {one.year for one in stamps}
+    if len(firsts) == 1 and len(years) > MAX_YEARS_OF_A_DAY and max(years) <= LAST_DAY_AS_YEAR:
+        raise FileRefused(
+            f"Dates seem to begin with the year {min(firsts)} in two digits: write years with four digits."
+        )
 
 
 def _largest_step(stamps: list[Stamp], is_day_first: bool) -> float:
