@@ -43,14 +43,17 @@ def columns_of(table: Table, sample: pd.DataFrame, choices: Choices) -> Columns:
     mapped = set(choices.columns.values())
     headers = [header_of(name) for name in table.columns if name not in mapped and name not in choices.ignored]
     days = [header.text for header in headers if _is_time_of_day(header.text)]
-    if choices.layout == "days" or (choices.layout is None and len(days) >= MIN_TIMES_OF_DAY):
+    is_by_day = choices.layout == "days" or (choices.layout is None and len(days) >= MIN_TIMES_OF_DAY)
+    if is_by_day and not days:
+        raise FileRefused(f"{table.file.name} has no columns that are named by a time of day.")
+    if is_by_day:
         headers = [header for header in headers if header.text not in days]
     roles = {header.role: header for header in _unique(table, headers, choices) if header.role}
     for role, name in choices.columns.items():
         roles[role] = replace(header_of(name), role=role, unit=unit_of(name) if role == "energy_usage_kwh" else None)
     roles = _times(roles, sample, table)
     unknown = [header.text for header in headers if header.text not in {used.text for used in roles.values()}]
-    if choices.layout == "days" or (choices.layout is None and len(days) >= MIN_TIMES_OF_DAY):
+    if is_by_day:
         return Columns("days", {**roles, **_without_energy(roles)}, tuple(days), tuple(unknown))
     return _long_or_wide(table, sample, choices, roles, unknown)
 

@@ -60,6 +60,8 @@ def detected(table: Table, choices: Choices) -> Mapping:
         meters=columns.meters, building=building,
     )  # fmt: skip
     times = row_times(rows, cast(DateOrder, order.value), table.file, may_skip=choices.skip_bad_rows)
+    if np.isnan(times.local).all():
+        raise FileRefused(f"{table.file.name} has no row with a time that can be read.")
     sample = _Sample(rows, times, groups_of(rows))
     zone = _zone(table, columns, sample, choices)
     decimal = _decimal(table, sample, choices)

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -80,9 +81,9 @@ def _days(file: Path) -> Iterator[tuple[int, _Stream, list[str]]]:
 def _day(file: Path, line: int, stream: _Stream, fields: list[str]) -> pd.DataFrame:
     count = MINUTES_OF_DAY // stream.minutes
     try:
-        midnight = pd.Timestamp(pd.to_datetime(fields[1], format="%Y%m%d")).tz_localize(MARKET_TIME)
+        midnight = pd.Timestamp(datetime.strptime(fields[1], "%Y%m%d")).tz_localize(MARKET_TIME)
         values = np.array([float(value) if value.strip() else np.nan for value in fields[2 : 2 + count]])
-    except ValueError as error:
+    except (ValueError, IndexError) as error:
         raise FileRefused(f"{file.name}, line {line} is no NEM12 record 300: {error}") from error
     if len(values) != count or len(fields) <= 2 + count:
         raise FileRefused(f"{file.name}, line {line} has too few fields for {count} values of a day.")
