@@ -11,7 +11,10 @@ Share = Annotated[float, typer.Option(min=0, max=1, help="Share of the readings 
 
 def replay(
     file: Annotated[
-        Path, typer.Argument(help="Parquet or CSV: timestamp (or measured_at), building_id, energy_usage_kwh, ...")
+        Path,
+        typer.Argument(
+            help="File of readings: timestamp (or measured_at), building_id, energy_usage_kwh; other forms as in `wattcast load`."
+        ),
     ],
     buildings_file: Annotated[Path | None, typer.Option(help="File with metadata (CSV) to import first.")] = None,
     speed: Annotated[

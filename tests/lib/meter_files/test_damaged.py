@@ -4,6 +4,7 @@ import random
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +50,7 @@ def damaged(text: str, seed: int, count: int) -> bytes:
     return bytes(content)
 
 
+@pytest.mark.slow
 @given(
     text=st.sampled_from(GOOD), seed=st.integers(0, 10**6), count=st.integers(1, 12),
     choices=st.sampled_from(

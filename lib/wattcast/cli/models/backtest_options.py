@@ -13,8 +13,8 @@ HOURLY_USAGE = "hourly_usage"  # as --data: the table of the lake, which only Sp
 Data = Annotated[
     Path,
     typer.Option(
-        help="Parquet or CSV file with timestamp, building_id, energy_usage_kwh and, if known, the weather. With --spark "
-        f"also the table {HOURLY_USAGE}."
+        help="File of readings: timestamp, building_id, energy_usage_kwh and, if known, device_id and the weather; other forms "
+        f"as in `wattcast load`. With --spark also the table {HOURLY_USAGE}."
     ),
 ]
 BuildingsFile = Annotated[Path | None, typer.Option(help="CSV file with building_id, timezone, country, closures.")]

@@ -12,8 +12,8 @@ from wattcast_models.networks.networks import KINDS
 Data = Annotated[
     Path,
     typer.Option(
-        help="Parquet or CSV: timestamp, building_id, energy_usage_kwh, weather if known. Or the folder of the lake's "
-        "table hourly_usage."
+        help="File of readings: timestamp, building_id, energy_usage_kwh, weather if known; other forms as in `wattcast load`. "
+        "Or the folder of the lake's table hourly_usage."
     ),
 ]
 BuildingsFile = Annotated[
@@ -34,8 +34,8 @@ Seed = Annotated[int | None, typer.Option(min=0, help="The same seed, data and s
 MaybeData = Annotated[
     Path | None,
     typer.Option(
-        help="Parquet or CSV: timestamp, building_id, energy_usage_kwh, weather if known. Or the folder of a table "
-        "hourly_usage. Default: the tables hourly_usage and buildings of the lake."
+        help="File of readings: timestamp, building_id, energy_usage_kwh, weather if known; other forms as in `wattcast load`. "
+        "Or the folder of a table hourly_usage. Default: the tables hourly_usage and buildings of the lake."
     ),
 ]
 DataVersion = Annotated[int | None, typer.Option(min=0, help="Version of the table to read; default: the newest.")]
