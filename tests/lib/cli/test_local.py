@@ -34,7 +34,7 @@ def test_demo_refuses_wrong_input_before_it_starts_a_broker(
 ) -> None:
     file = tmp_path / "bad.csv"
     file.write_text("when,building_id\n2026-01-01,a\n")
-    columns = "bad.csv needs the columns measured_at (or timestamp), building_id and energy_usage_kwh;"
+    columns = "bad.csv lacks the column measured_at (or timestamp); it has when, building_id."
     refusals = {
         ("--data", str(file)): columns,
         ("--data", "none.csv"): "There is no file none.csv.",
