@@ -35,6 +35,7 @@ SKIPPED = "rows that cannot be read and were left out"
 NO_ENERGY = "rows without energy"
 SECONDS_OF_DAY = 86_400
 MAX_SKIPPED_SHARE = 0.5
+MAX_CONFLICTS_SHARE = 0.1  # of times with several values: a feed with corrections has few
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ def _by_interval(
     readings: pd.DataFrame, groups: pd.Series, mapping: Mapping, problems: Counter[str], file: Path
 ) -> Readings:
     """Readings at the start of their intervals, with the energy of the interval."""
-    rows = _in_order(readings.assign(group=groups.to_numpy()), mapping, problems)
+    rows = _in_order(readings.assign(group=groups.to_numpy()), mapping, problems, file)
     if mapping.quantity == "register":
         interval = pd.to_timedelta(rows["minutes"], unit="min")
         usage = interval_usage(rows["energy_usage_kwh"], rows["measured_at"], rows["group"], interval)
@@ -232,12 +233,34 @@ def _by_interval(
     return Readings(frame.reset_index(drop=True), +problems, minutes)
 
 
-def _in_order(rows: pd.DataFrame, mapping: Mapping, problems: Counter[str]) -> pd.DataFrame:
-    """Rows by device and time, each once, with the minutes of their interval and with times at its begin or end."""
+def _in_order(rows: pd.DataFrame, mapping: Mapping, problems: Counter[str], file: Path) -> pd.DataFrame:
+    """Rows by device and time, each once, with the minutes of their interval and with times at its begin or end.
+
+    Raises:
+        Ambiguous, FileRefused: so many times occur with several values that a column of devices seems to be missing.
+    """
     minutes = device_minutes(rows["measured_at"], rows["group"], mapping.interval_minutes)
     times, problems[SNAPPED] = snapped(rows["measured_at"], minutes)
     rows = rows.assign(measured_at=times, minutes=minutes)
     rows = rows.sort_values(["group", "measured_at"], kind="stable", ignore_index=True)
     is_repeated = rows.duplicated(["group", "measured_at"], keep="last")
     problems[REPEATED] += int(is_repeated.sum())
+    if is_repeated.any():
+        _check_repeated(rows, mapping, file)
     return rows[~is_repeated].reset_index(drop=True)
+
+
+def _check_repeated(rows: pd.DataFrame, mapping: Mapping, file: Path) -> None:
+    by_time = rows.groupby(["group", "measured_at"])["energy_usage_kwh"].agg(["min", "max"])
+    conflicts = int((by_time["max"] > by_time["min"]).sum())
+    if conflicts <= max(MAX_CONFLICTS_SHARE * len(by_time), 1):
+        return
+    question = f"{file.name} has {conflicts:,} times with several values: is a column of devices missing?"
+    answers: dict[str, object] = {
+        f"--map device_id={header!r}": {"device_id": header}
+        for header in mapping.ignored
+        if "device_id" not in mapping.columns
+    }
+    if answers:
+        raise Ambiguous(question, "columns", answers)
+    raise FileRefused(question)

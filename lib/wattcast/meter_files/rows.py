@@ -26,7 +26,8 @@ def long_rows(
     raw: pd.DataFrame, *, layout: Layout, columns: Mapping[str, str], meters: Sequence[str], building: str | None
 ) -> pd.DataFrame:
     """One row per reading, in columns named by role; the index is still the line. Ids are text without blanks around them,
-    None where they are missing; a wide table has a building per column, or with `building` a device per column."""
+    None where they are missing; a wide table has a building per column. With `building`, all rows are of that building, and
+    ids of buildings become devices."""
     rows = raw[list(columns.values())].set_axis(list(columns), axis="columns")
     if layout == "wide":
         id_name = "device_id" if building else "building_id"
@@ -41,7 +42,14 @@ def long_rows(
     for name in ("building_id", "device_id"):
         if name in rows:
             rows[name] = _ids(rows[name])
-    if "building_id" not in rows:
+    return _of_building(rows, building)
+
+
+def _of_building(rows: pd.DataFrame, building: str | None) -> pd.DataFrame:
+    if building and "building_id" in rows and rows["building_id"].nunique() > 1:
+        ids = rows["building_id"]
+        rows["device_id"] = ids + " " + rows["device_id"].fillna("") if "device_id" in rows else ids
+    if building or "building_id" not in rows:
         rows["building_id"] = building
     return rows
 

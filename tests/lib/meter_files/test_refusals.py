@@ -133,6 +133,40 @@ def test_totals_of_days_among_hours_and_of_other_buildings_are_left_out(tmp_path
     assert streamed["building_id"].unique().tolist() == ["hall"]
 
 
+def test_times_with_several_values_are_a_question_and_devices_are_kept_apart(tmp_path: Path) -> None:
+    one, two = truth(), truth()
+    rows = pd.concat(
+        [one.assign(circuit="a"), two.assign(circuit="b", energy_usage_kwh=lambda part: part["energy_usage_kwh"] + 1)]
+    )
+    rows.to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(
+        Ambiguous, match=r"72 times with several values: is a column of devices missing\?.*device_id='circuit'"
+    ):
+        readings(tmp_path / "a.csv")
+    frame = read_readings(tmp_path / "a.csv", Choices(columns={"device_id": "circuit"}))[0].frame
+    assert len(frame) == 2 * len(one)
+    rows.drop(columns="circuit").to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(FileRefused, match="is a column of devices missing"):
+        readings(tmp_path / "b.csv")
+
+
+def test_building_that_is_given_holds_and_other_ids_become_its_devices(tmp_path: Path) -> None:
+    rows = pd.concat([truth(building="north"), truth(building="south")])
+    rows.to_csv(tmp_path / "a.csv", index=False)
+    frame = read_readings(tmp_path / "a.csv", Choices(building="campus"))[0].frame
+    assert (set(frame["building_id"]), set(frame["device_id"]), len(frame)) == (
+        {"campus"},
+        {"north", "south"},
+        len(rows),
+    )
+    rows.assign(device_id="m1").to_csv(tmp_path / "b.csv", index=False)
+    frame = read_readings(tmp_path / "b.csv", Choices(building="campus"))[0].frame
+    assert set(frame["device_id"]) == {"north m1", "south m1"}
+    rows[rows["building_id"] == "north"].to_csv(tmp_path / "c.csv", index=False)
+    frame = read_readings(tmp_path / "c.csv", Choices(building="campus"))[0].frame
+    assert (set(frame["building_id"]), "device_id" in frame) == ({"campus"}, False)
+
+
 def test_times_a_few_seconds_off_are_moved_and_repeated_readings_count_once(tmp_path: Path) -> None:
     rows = truth(minutes=15)
     jitter = pd.to_timedelta(np.random.default_rng(0).integers(-20, 21, len(rows)), unit="s")
