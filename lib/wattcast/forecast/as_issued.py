@@ -14,6 +14,7 @@ from wattcast.forecast.history import History
 from wattcast.forecast.origins import LIVE
 from wattcast.forecast.quantiles import QUANTILE_COLUMNS
 from wattcast.lake.reader import table
+from wattcast.quality_flags import UNUSABLE
 from wattcast.settings import Settings
 from wattcast.times import HOUR_US, epoch_us
 
@@ -72,9 +73,11 @@ def _context(
     is_past = (hour >= origin - timedelta(hours=hours)) & (hour < origin)
     usage = _rows(
         settings, "hourly_usage", (ds.field("building_id") == building.building_id) & is_past,
-        ["hour", "available_at", "coverage", *USAGE_COLUMNS],
+        ["hour", "available_at", "coverage", "quality_flags", *USAGE_COLUMNS],
     )  # fmt: skip
-    usage[USAGE_COLUMNS[0]] = usage[USAGE_COLUMNS[0]].where(usage["coverage"].fillna(1.0) >= 1)
+    has_unusable_flag = usage["quality_flags"].map(lambda flags: not set(UNUSABLE).isdisjoint(flags)).astype(bool)
+    is_usable = (usage["coverage"].fillna(1.0) >= 1) & ~has_unusable_flag
+    usage[USAGE_COLUMNS[0]] = usage[USAGE_COLUMNS[0]].where(is_usable)
     is_ahead = (target_hour >= origin) & (target_hour < origin + timedelta(hours=lead_hours))
     weather = _rows(
         settings, "received_weather_forecasts", ds.field("accepted") & (ds.field("site") == site) & is_ahead,

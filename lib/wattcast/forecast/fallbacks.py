@@ -20,7 +20,8 @@ MIN_COVERAGE = 0.95  # of the hours since the first value; below it the forecast
 
 
 def forecasts_with_fallbacks(contexts: list[Context], predictor: Predictor | None) -> list[Forecast]:
-    """One forecast per context, in order. A failure of the model, or bad data of one building, affects no other building."""
+    """One forecast per context, in order. A value of the model that is not finite costs only its own forecast; if the model
+    raises an error, all forecasts of this call use fallbacks."""
     warnings = [_context_warnings(context) for context in contexts]
     is_fit = [_is_fit_for_model(context, names) for context, names in zip(contexts, warnings, strict=True)]
     predictions, failure = _predictions([c for c, fit in zip(contexts, is_fit, strict=True) if fit], predictor)

@@ -16,7 +16,7 @@ from wattcast.forecast.context import ModelOf
 from wattcast.forecast.origins import OriginSpan
 from wattcast.forecast.quantiles import QUANTILE_COLUMNS
 from wattcast.forecast.udf import UDF_SCHEMA, ForecastUdf
-from wattcast.quality_flags import is_usable
+from wattcast.quality_flags import usable_energy
 from wattcast.setting_sections import ForecastingSettings
 from wattcast.times import duration_us, epoch_us
 
@@ -79,11 +79,10 @@ def _usage_by_building(hourly: DataFrame, span: OriginSpan, options: Forecasting
     """`usage`: the revisions of the hours before and in the span, sorted; without the energy of incomplete and unusable hours."""
     back = timedelta(hours=max(options.context_hours, 24 * options.heard_within_days))
     is_near = (F.col("hour") >= F.lit(span.first - back)) & (F.col("hour") < F.lit(span.last))
-    is_complete = F.coalesce(F.col("coverage"), F.lit(1.0)) >= 1
     energy, *others = USAGE_COLUMNS
     revision = F.struct(
         _hours_since_1970("hour").alias("hour"), F.unix_micros("available_at").alias("available_us"),
-        F.when(is_complete & is_usable(), F.col(energy)).cast("double").alias(energy),
+        usable_energy().cast("double").alias(energy),
         *(F.col(name).cast("double").alias(name) for name in others),
     )  # fmt: skip
     return hourly.where(is_near).groupBy("building_id").agg(F.sort_array(F.collect_list(revision)).alias("usage"))

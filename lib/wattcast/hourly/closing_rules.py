@@ -11,8 +11,8 @@ from wattcast.times import HOUR
 @dataclass(frozen=True)
 class ClosingRules:
     """When hours close, and `future_tolerance`: how far a reading may be stamped after its own arrival. A reading stamped
-    later is rejected, so that no accepted reading arrives earlier than this before its hour. Of the readings of one device in
-    one hour the first `max_readings` are used, so that a device with a stopped clock costs a bounded amount."""
+    later is rejected, so that an accepted reading arrives at most this long before its timestamp. Of the readings of one device
+    in one hour the first `max_readings` are used, so that a device with a stopped clock costs a bounded amount."""
 
     grace: timedelta
     max_wait: timedelta

@@ -62,8 +62,9 @@ def _fleet_hours(arrivals: Iterable[ArrivalHour]) -> list[_FleetHour]:
 def _confirmed_hour(hours: Sequence[_FleetHour], idle: timedelta) -> datetime:
     """The newest hour of `hours`, which are in order, at which most of the buildings are.
 
-    An hour is confirmed if more than half as many buildings as in a confirmed hour of the `idle` before have readings in it; of a
-    single building, if it is the same one. Otherwise the 24th hour with records since the last confirmed one is.
+    An hour is confirmed if more than half as many buildings have readings in it as in the fullest hour that was confirmed within
+    `idle` before the last confirmed one; if both have one building, it must be the same. Otherwise the 24th hour with records
+    since the last confirmed one is.
     """
     confirmed, since = [hours[0]], 0
     for hour in hours[1:]:

@@ -58,7 +58,7 @@ def revisions(readings: pd.DataFrame, existing: pd.DataFrame, closing: Closing) 
     is_pending = (has_row & hours["is_touched"].to_numpy(bool)) | (~has_row & (start_us != NEVER))
     pending = hours[is_pending]
     arrivals = rows.merge(pending[["hour_index", "start_us"]], on="hour_index")
-    return _changes(hour_states(arrivals, closing.max_readings), pending, closing.clock_us)
+    return _new_revisions(hour_states(arrivals, closing.max_readings), pending, closing.clock_us)
 
 
 def _newest_rows(existing: pd.DataFrame) -> pd.DataFrame:
@@ -112,7 +112,7 @@ def _building_clocks(
     return passed_us, newest_us
 
 
-def _changes(states: pd.DataFrame, hours: pd.DataFrame, clock_us: int) -> pd.DataFrame:
+def _new_revisions(states: pd.DataFrame, hours: pd.DataFrame, clock_us: int) -> pd.DataFrame:
     """The states that differ from the one before them, with their revision and when they became available."""
     states = states.merge(hours, on="hour_index")
     hour_index = states["hour_index"].to_numpy()
@@ -124,8 +124,10 @@ def _changes(states: pd.DataFrame, hours: pd.DataFrame, clock_us: int) -> pd.Dat
     differs = np.where(is_first, differs_from_last, ~are_equal(values, np.roll(values, 1, axis=0)))
     # The appended values and the values computed now for the same moment differ: a record arrived with an older timestamp than
     # records that had been used, or the metadata changed. The corrected values are available only from now on.
-    is_contradicted = is_first & has_last & differs_from_last & (states["at_us"] == states["last_us"]).to_numpy()
-    must_be_corrected_now = np.isin(hour_index, hour_index[is_contradicted])
+    are_stored_values_wrong = (
+        is_first & has_last & differs_from_last & (states["at_us"] == states["last_us"]).to_numpy()
+    )
+    must_be_corrected_now = np.isin(hour_index, hour_index[are_stored_values_wrong])
     is_change = np.where(must_be_corrected_now, is_final & differs_from_last, differs)
     after_last = np.maximum(states["at_us"], np.maximum(clock_us, states["last_us"].fillna(0) + 1000)).astype(np.int64)
     states["available_us"] = np.where(must_be_corrected_now, after_last, states["at_us"])

@@ -67,8 +67,8 @@ def pending_revision_rows(
     until: datetime | None = None,
     close_at: datetime | None = None,
 ) -> DataFrame | None:
-    """The rows that `hourly_usage` lacks for the hours of `touched`, and for all that arrived or closed since `since`, the newest
-    `as_of` of `hourly_usage`; None while nothing has arrived.
+    """The rows that `hourly_usage` lacks, from tables that were read before: for the hours of `touched`, and for all that arrived
+    or closed since `since`, the newest `as_of` of `hourly_usage`; None while nothing has arrived.
 
     Nothing that arrived after `until` is used, so that a batch does not run ahead of its stream: each appended row then holds
     everything that was available at its `as_of`. `close_at` ends a replay: what would close by then closes now.

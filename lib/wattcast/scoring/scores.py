@@ -20,6 +20,7 @@ from wattcast.forecast.columns import MODEL_COLUMNS
 from wattcast.forecast.quantiles import QUANTILES
 from wattcast.hourly.selection import HOUR_KEY, by_building_bucket
 from wattcast.hourly.time_ranges import is_in_ranges
+from wattcast.quality_flags import usable_energy
 from wattcast.times import HOUR, HOUR_US
 
 DAY_HOURS, WEEK_HOURS = 24, 168
@@ -144,10 +145,9 @@ def _forecast_hours(forecasts: DataFrame, touched: DataFrame, buildings: DataFra
 
 
 def _actuals(hourly: DataFrame) -> DataFrame:
-    is_complete = F.coalesce(F.col("coverage"), F.lit(1.0)) >= 1
     return hourly.select(
         "building_id", F.unix_micros("hour").alias("hour_us"), F.unix_micros("available_at").alias("available_us"),
-        F.when(is_complete, F.col("energy_usage_kwh")).alias("actual_kwh"),
+        usable_energy().alias("actual_kwh"),
     )  # fmt: skip
 
 

@@ -91,8 +91,8 @@ def read_buildings(
 
     From sub-hourly readings, and from those of several devices, an hour is the sum of the energy and the mean of the other
     inputs; an hour with fewer readings than the building's hours usually have is missing. From `hourly_usage` an hour is its
-    newest revision, its energy missing if the hour is partial, and `revisions` holds what was known before; this needs
-    `closing`, the rules under which forecasts are issued. `metadata` is a CSV with building_id and any of METADATA, or the
+    newest revision, its energy missing if the hour is partial or unusable, and `revisions` holds what was known before; this
+    needs `closing`, the rules under which forecasts are issued. `metadata` is a CSV with building_id and any of METADATA, or the
     lake's `buildings`. With a folder as `store` the hours are kept in files there, and memory holds one batch of rows and the
     hours of one building, however long the data are.
     `files` reads what is not a Delta table; without it pyarrow does, and takes times without a zone as UTC.

@@ -19,6 +19,8 @@ from wattcast_models.features.raw_inputs import CONTEXT_INPUTS
 from wattcast_models.time_units import HOUR_US
 
 REVISION_COLUMNS = ("building_id", "hour", "available_at", "coverage")  # of `hourly_usage`; files of readings lack them
+FLAGS = "quality_flags"  # of `hourly_usage`
+UNUSABLE = frozenset({"capped", "implausible"})  # flags of hours whose energy forecasts do not use
 NEVER_US = np.iinfo(np.int64).max
 
 Ints = NDArray[np.int64]
@@ -118,19 +120,27 @@ def hourly_revisions(
 ) -> tuple[Floats, Revisions]:
     """(hours, CONTEXT_INPUTS) of `hourly_usage` at the newest revision, and what was known before.
 
-    Energy is missing where the coverage is known and below 1 (the flag `partial`), as it is in the context of a forecast.
+    Energy is missing where the coverage is known and below 1 or the hour has a flag of UNUSABLE, as in the context of a forecast.
     """
     newest, first = (_array((layout.hours, len(CONTEXT_INPUTS)), np.nan, np.float32, store) for _ in range(2))
     newest_us, first_us = (_array((layout.hours,), us, np.int64, store) for us in (-NEVER_US, NEVER_US))
-    for batch in batches([*REVISION_COLUMNS, *CONTEXT_INPUTS]):
+    for batch in batches([*REVISION_COLUMNS, FLAGS, *CONTEXT_INPUTS]):
         rows = _values(batch).set_axis(layout.positions(batch, "hour"))
-        rows.loc[(batch["coverage"] < 1).to_numpy(), "energy_usage_kwh"] = np.nan
+        rows.loc[~_is_usable(batch), "energy_usage_kwh"] = np.nan
         rows["us"] = _since_1970_us(batch["available_at"])
         rows = rows.sort_values("us", kind="stable")
         last_of_hour, first_of_hour = (rows[~rows.index.duplicated(keep=keep)] for keep in ("last", "first"))
         _assign(last_of_hour[last_of_hour["us"] > newest_us[last_of_hour.index]], newest, newest_us)
         _assign(first_of_hour[first_of_hour["us"] < first_us[first_of_hour.index]], first, first_us)
     return newest, Revisions(first, first_us, newest_us, max_wait_us)
+
+
+def _is_usable(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """(rows,): whether the energy of an hour is used."""
+    is_complete = ~(rows["coverage"] < 1).to_numpy()
+    if FLAGS not in rows:
+        return is_complete
+    return is_complete & np.fromiter((UNUSABLE.isdisjoint(flags) for flags in rows[FLAGS]), np.bool_, len(rows))
 
 
 def _assign(rows: pd.DataFrame, values: Floats, available_us: Ints) -> None:

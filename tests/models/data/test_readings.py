@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from deltalake import write_deltalake
 
+from wattcast import quality_flags
+from wattcast_models.data import series
 from wattcast_models.data.closing import ClosingRules
 from wattcast_models.data.readings import (
     building_ids,
@@ -129,6 +131,14 @@ def table_of(folder: Path, *commits: pd.DataFrame) -> Path:
     for rows in commits:
         write_deltalake(folder / "hourly_usage", rows, mode="append")
     return folder / "hourly_usage"
+
+
+def test_of_the_lake_a_capped_or_implausible_hour_has_no_energy_as_in_a_forecast(tmp_path: Path) -> None:
+    rows = revisions(*(("b", hour, hour + 1.1, float(hour + 1), 1) for hour in range(4)))
+    rows["quality_flags"] = [[], ["capped"], ["surplus"], ["surplus", "implausible"]]
+    (building,) = read_buildings(table_of(tmp_path, rows), closing=CLOSING)
+    assert building.values[:, 0].tolist() == pytest.approx([1, np.nan, 3, np.nan], nan_ok=True)
+    assert set(quality_flags.UNUSABLE) == series.UNUSABLE
 
 
 @pytest.mark.parametrize("in_folder", [False, True])

@@ -17,6 +17,7 @@ from wattcast.lake.migration import inspect_tables
 from wattcast.lake.tables import LakeTables
 from wattcast.lake.views import register_views
 from wattcast.logs import configure_logging
+from wattcast.quality_flags import usable_energy
 from wattcast.runtime.context import Run, opened
 from wattcast.settings import settings
 from wattcast_models.data.readings import METADATA, REQUIRED, Building, buildings_from_readings, metadata_of
@@ -94,14 +95,13 @@ def file_readings(spark: SparkSession, data: Path) -> DataFrame:
 
 
 def usage_readings(lake: LakeTables) -> DataFrame:
-    """The newest revision of each hour of `hourly_usage`; the energy of an incomplete hour is null."""
+    """The newest revision of each hour of `hourly_usage`; the energy of an incomplete or unusable hour is null."""
     register_views(lake)
-    is_complete = F.coalesce(F.col("coverage"), F.lit(1.0)) >= 1
     hours = lake.spark.table("hourly_usage_latest")
     return hours.select(
         "building_id",
         F.col("hour").alias("timestamp"),
-        F.when(is_complete, F.col("energy_usage_kwh")).alias("energy_usage_kwh"),
+        usable_energy().alias("energy_usage_kwh"),
         *(F.col(name).cast("double") for name in CONTEXT_INPUTS[1:]),
     )
 
