@@ -35,10 +35,11 @@ class OnceReport:
         self._began = self._step_began = self._polled = self._logged = clock()
         self._step, self._batches = name, dict[str, int]()
         self._records, self._messages = Counter[str](), 0
+        self._appended_before = Counter[str]()  # when the step began
 
     def begin(self, step: str) -> None:
         """A job of the run starts."""
-        self._step, self._step_began = step, self._clock()
+        self._step, self._step_began, self._appended_before = step, self._clock(), Counter(self._appended)
         self._log("%s: started", step)
 
     def watch(self, queries: Sequence[StreamingQuery]) -> None:
@@ -97,8 +98,9 @@ class OnceReport:
         return f"{text}; {batch.records_left:,} left, about {duration(seconds)}"
 
     def _rows(self) -> str:
-        """The rows that were added so far."""
-        rows = ", ".join(f"{count:,} to {table}" for table, count in self._appended.items() if count)
+        """The rows that this step has added so far."""
+        added = Counter(self._appended) - self._appended_before
+        rows = ", ".join(f"{count:,} to {table}" for table, count in added.items())
         return f"; rows added: {rows}" if rows else ""
 
     def _log(self, text: str, *values: object) -> None:

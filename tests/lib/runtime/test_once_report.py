@@ -113,6 +113,7 @@ def test_queries_are_looked_at_once_a_second(
 def test_silent_work_is_logged_after_ten_seconds(
     report: OnceReport, clock: Clock, appended: dict[str, int], caplog: pytest.LogCaptureFixture
 ) -> None:
+    appended["hourly_usage"] = 502  # by the step before
     report.begin("forecast")
     clock.now = 5
     report.tick()
