@@ -36,7 +36,7 @@ def exit_on_user_error() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except Exception as error:
+    except Exception as error:  # of any type: its own attribute or its cause decides, and a bug is raised again
         status = exit_status(error)
         if status is None:
             raise

@@ -35,7 +35,7 @@ class ChaosBroker:
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
             psutil.Process(pid).wait()
-        time.sleep(DOWN_SECONDS)
+        time.sleep(DOWN_SECONDS)  # the fault itself, not a wait for an event: so long there is no broker
         self._broker.stop()
         self._broker.start()
 

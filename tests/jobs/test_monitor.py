@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, ClassVar
 
 import jsonschema
 import numpy as np
@@ -188,7 +188,7 @@ def test_alerts_are_rows_and_messages_and_are_not_repeated_and_are_resolved(lake
 class Hook(BaseHTTPRequestHandler):
     """A webhook that refuses the first request."""
 
-    received: list[dict[str, Any]] = []  # noqa: RUF012 (emptied by the fixture)
+    received: ClassVar[list[dict[str, Any]]] = []  # emptied by the fixture
     refused = 0
 
     def do_POST(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -141,10 +142,10 @@ def _record(building: _PendingBuilding, forecasts: list[Forecast]) -> dict[str, 
     }
 
 
-def _building(row: object) -> Building:
+def _building(row: Any) -> Building:
+    """The metadata of a row by `itertuples`, whose type depends on the columns."""
     metadata = {name: value for name in METADATA_COLUMNS if isinstance(value := getattr(row, name), str)}
-    has_metadata = bool(row.has_metadata is True)  # type: ignore[attr-defined]
-    return Building(str(row.building_id), has_metadata=has_metadata, **metadata)  # type: ignore[attr-defined]
+    return Building(str(row.building_id), has_metadata=row.has_metadata is True, **metadata)
 
 
 def _history(row: object, prefix: str, columns: Sequence[str]) -> History:

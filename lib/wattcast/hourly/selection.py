@@ -108,7 +108,7 @@ def hours_of(readings: DataFrame) -> DataFrame:
 
 
 def by_building_bucket(rows: DataFrame) -> Any:  # GroupedData has no public type that fits cogroup
-    """Rows grouped by bucket of buildings, one bucket per shuffle partition, so that one call processes many buildings."""
+    """Rows grouped by bucket of buildings, a bucket per shuffle partition, so that a call of pandas processes many buildings."""
     return rows.groupBy(_building_bucket(rows).alias(BUCKET))
 
 

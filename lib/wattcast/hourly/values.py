@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 NANO = 1_000_000_000
-MAX_IN_NANOS = 9_000_000_000  # whole units that one int64 of billionths can hold
+MAX_IN_NANOS = 9_000_000_000  # whole units that an int64 of billionths can hold
 MEANS = ["temperature_c", "humidity_pct", "occupancy"]
 MEASURED = ["energy_usage_kwh", *MEANS]
 COUNTS = ["readings_seen", "readings_expected"]

@@ -99,9 +99,9 @@ def _prepare(connection: duckdb.DuckDBPyConnection, query: str, lake_uri: str) -
         _run(connection, f"SET {key} = '{value}'")
     [(serialised,)] = _run(connection, "SELECT json_serialize_sql(?)", query)
     tree: Node = select_node(json.loads(serialised))
-    known = [table.name for table in tables()]
+    lake_tables = [table.name for table in tables()]
     names = table_names(tree)
-    if unknown := sorted(names - {*known, *VIEWS}):
+    if unknown := sorted(names - {*lake_tables, *VIEWS}):
         raise UnknownTable(unknown[0])
     read = set()
     for name in _with_sources(names):
@@ -111,7 +111,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, query: str, lake_uri: str) -
             connection.register(name, _dataset(lake_uri, name))
     for name in names:
         read |= {str(column[0]) for column in _run(connection, f"DESCRIBE {name}")}
-    check_tree(tree, tables={*known, *VIEWS}, columns=read)
+    check_tree(tree, tables={*lake_tables, *VIEWS}, columns=read)
     close(connection)
 
 

@@ -79,7 +79,7 @@ class ThreadLocks:
             self._holds[name] = _Hold(thread)
         try:
             self.process_locks.acquire(name, wait_seconds=max(0.0, deadline - monotonic()))
-        except BaseException:
+        except BaseException:  # also Ctrl-C: the lock was not acquired, so that other threads must not wait for it
             self._free(name)
             raise
 

@@ -106,8 +106,8 @@ def _columns(grid: Grid, series: dict[str, Tensor], future: dict[str, Tensor]) -
 def normalise(energy: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Energy (n, hours) as (scaled, present, loc, scale); missing hours are 0. Inverse: scaled * scale + loc.
 
-    loc is the median, and scale the mean distance from it without the outer 1 % of hours at either end, so that one wild
-    reading hardly moves them. The scale is at least 1 % of the median's size plus 1e-4 kWh, so that the scaled load of a
+    loc is the median, and scale the mean distance from it without the outer 1 % of hours at either end, so that an outlier
+    hardly moves them. The scale is at least 1 % of the median's size plus 1e-4 kWh, so that the scaled load of a
     flat meter stays finite.
     """
     present = torch.isfinite(energy)

@@ -6,6 +6,7 @@ import sqlite3
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -98,7 +99,7 @@ def _configure() -> None:
     """Import MLflow quietly; repeating it costs nothing."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    import mlflow  # noqa: F401  # the import sets up the loggers
+    import_module("mlflow")  # sets up the loggers
 
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -78,7 +78,7 @@ def tracked_run(name: str, params: Mapping[str, object], *, tracking_uri: str) -
     except KeyboardInterrupt:
         run.end("KILLED")
         raise
-    except BaseException:
+    except BaseException:  # also SystemExit and a closed generator: the store must not show the run as running for ever
         run.end("FAILED")
         raise
     run.end("FINISHED")

@@ -27,7 +27,7 @@ class ProcessGroup:
         return (self.rank,) if self.size > 1 else ()
 
     def local_batch_size(self, batch_windows: int) -> int:
-        """The part of a batch that one process computes, rounded up."""
+        """The part of a batch that each process computes, rounded up."""
         return -(-batch_windows // self.size)
 
     def average(self, tensors: Sequence[Tensor]) -> None:

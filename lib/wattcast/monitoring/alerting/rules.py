@@ -34,7 +34,9 @@ class AlertRule(BaseModel):
     when_missing: str = Field(
         default="", description="message for the scope fleet: the alert also fires when nothing at all is measured"
     )
-    quiet_while: str = Field(default="", description="name of a rule; while that one fires, this one raises no alert")
+    quiet_while: str = Field(
+        default="", description="name of another rule; while its alert fires, this rule raises no alert"
+    )
     retrains: bool = Field(default=False, description="while it fires, `wattcast retrain` trains a model")
     severity: Literal["critical", "warning"]
     message: str
